@@ -1,0 +1,1 @@
+"""The classical side: a bare loop (the lower bound) and a Flower federation."""

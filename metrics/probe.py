@@ -1,0 +1,167 @@
+"""What a piece of work used, measured inside the process that did it.
+
+The same probe runs in a worker of the bare loop, in a Flower client and in a function, so that no backend is
+measured by a kinder instrument. It imports the standard library only: it is shipped into functions.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metrics.clocks import now, process_started_at
+
+_BORN_AT = process_started_at()
+_seen_work = False
+
+
+@dataclass(frozen=True)
+class Span:
+    """A phase of some work, from ``start`` to ``end``, in seconds since the epoch."""
+
+    phase: str
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """Length of the span in seconds."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class WorkReport:
+    """What one piece of work took; plain JSON types, so that it travels in any answer.
+
+    Parameters
+    ----------
+    started_at, ended_at
+        Seconds since the epoch by the worker's own clock.
+    spans
+        The phases inside the work, e.g. ``fetch``, ``compile``, ``train``, ``store``; on the first work of a process
+        also ``cold_start``, from the birth of the process until it was ready to work.
+    cpu_s
+        User and system CPU seconds of the process and its reaped children during the work.
+    peak_memory_bytes
+        Peak resident set of the process during the work.
+    memory_source
+        ``VmHWM`` (the kernel's high-water mark, reset when the work began) or ``ru_maxrss`` (the
+        mark of the process's whole life, where it could not be reset).
+    is_cold
+        Whether this was the first work of its process.
+    """
+
+    started_at: float
+    ended_at: float
+    spans: tuple[Span, ...]
+    cpu_s: float
+    peak_memory_bytes: int
+    memory_source: str
+    pid: int
+    is_cold: bool
+
+    @property
+    def seconds(self) -> float:
+        """Length of the work in seconds, without the cold start that came before it."""
+        return self.ended_at - self.started_at
+
+    def phase_s(self, phase: str) -> float:
+        """Seconds spent in ``phase``."""
+        return sum(span.seconds for span in self.spans if span.phase == phase)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> WorkReport:
+        """Rebuild a report from :meth:`to_dict`.
+
+        Raises
+        ------
+        TypeError
+            If a key is missing or unknown.
+        """
+        return cls(**{**values, "spans": tuple(Span(**span) for span in values["spans"])})
+
+
+@dataclass
+class Probe:
+    """Measures from its creation to :meth:`report`.
+
+    Parameters
+    ----------
+    ready_at
+        When the process was ready to work (its imports done), in seconds since the epoch: the end of the
+        ``cold_start`` span of the first work.
+
+    Examples
+    --------
+    >>> probe = Probe()
+    >>> with probe.phase("train"):
+    ...     _ = sum(range(1000))
+    >>> probe.report().phase_s("train") > 0
+    True
+    """
+
+    ready_at: float | None = None
+    _spans: list[Span] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        global _seen_work
+        self._is_cold, _seen_work = not _seen_work, True
+        self._started_at = now()
+        if self._is_cold:
+            self._spans.append(Span("cold_start", _BORN_AT, self.ready_at or self._started_at))
+        self._memory_source = "VmHWM" if _reset_peak_memory() else "ru_maxrss"
+        self._cpu_s = _cpu_seconds()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase of the work; it is kept also when the work in it fails."""
+        start = now()
+        try:
+            yield
+        finally:
+            self._spans.append(Span(name, start, now()))
+
+    def report(self) -> WorkReport:
+        """Return what was used since the probe was made."""
+        return WorkReport(
+            started_at=self._started_at,
+            ended_at=now(),
+            spans=tuple(self._spans),
+            cpu_s=_cpu_seconds() - self._cpu_s,
+            peak_memory_bytes=_peak_memory_bytes(self._memory_source),
+            memory_source=self._memory_source,
+            pid=os.getpid(),
+            is_cold=self._is_cold,
+        )
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _reset_peak_memory() -> bool:
+    """Set the kernel's high-water mark to the present resident set (man 5 proc, clear_refs)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _peak_memory_bytes(source: str) -> int:
+    if source == "VmHWM":
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

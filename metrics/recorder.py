@@ -1,0 +1,74 @@
+"""Where a backend leaves what it measured, row by row.
+
+A finished round is written to disk first and announced second: whoever watches (the live view) draws while the
+run waits for its "go on", so that drawing never falls into a timed section. A watcher that is gone ends the run:
+nobody is left to stop its processes otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metrics.tables import InvocationRow, RoundRow, append
+
+
+class WatcherGone(RuntimeError):
+    """The process that started this run is gone."""
+
+
+@dataclass
+class Recorder:
+    """Writes the tables of one run.
+
+    Parameters
+    ----------
+    run_id
+        Key of the run in every table.
+    directory
+        The run's own folder, ``<experiment>/runs/<run_id>``; it exists.
+    watcher
+        Path of the Unix socket on which rounds and set-up steps are announced; ``None`` announces nothing.
+    """
+
+    run_id: str
+    directory: Path
+    watcher: str | None = None
+    rounds: list[RoundRow] = field(default_factory=list)
+
+    def round(self, row: RoundRow, invocations: list[InvocationRow]) -> None:
+        """Keep a finished round and its invocations, then let the watcher draw it."""
+        if invocations:
+            append(self.directory, *invocations)
+        append(self.directory, row)
+        self.rounds.append(row)
+        self._announce({"event": "round", **asdict(row)})
+
+    @contextmanager
+    def setup(self, step: str) -> Iterator[None]:
+        """Time a step of the set-up (``start the platform``, ``upload the data``); kept in ``setup.jsonl``."""
+        self._announce({"event": "setup", "run_id": self.run_id, "step": step})
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            entry = {"run_id": self.run_id, "step": step, "seconds": time.monotonic() - start}
+            with (self.directory / "setup.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+
+    def _announce(self, event: dict[str, Any]) -> None:
+        if self.watcher is None:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.connect(self.watcher)
+                connection.sendall(json.dumps(event).encode() + b"\n")
+                connection.recv(1)  # the watcher's "go on", or its end
+        except OSError as error:
+            raise WatcherGone(f"the process that watched this run is gone ({error})") from error

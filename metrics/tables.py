@@ -1,0 +1,247 @@
+"""The four tidy tables: their columns, their types, and how they get on disk.
+
+While a run goes on, each row is appended to ``<table>.jsonl`` in the run's own folder and flushed, so that a
+killed run loses at most the round in flight. :func:`collect` turns the runs of an experiment into one
+Parquet and one CSV file per table. Units are in the names: ``_s`` seconds, ``_bytes`` bytes, ``_usd`` US dollars;
+``_at`` are seconds since the epoch. A value that was not measured is null, never zero.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import types
+import typing
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One row per run: one backend, one seed, one resolved configuration."""
+
+    run_id: str
+    schema_version: int = SCHEMA_VERSION
+    experiment: str
+    backend: str
+    platform: str | None  # openwhisk, or null where no FaaS platform is involved
+    emulated: bool  # true if the platform was the embedded server
+    runtime: str  # how the backend ran: "pool", "simulation", "deployment", "embedded", "cluster"
+    store: str | None  # directory, minio, or null
+    seed: int
+    status: str  # success, failed, interrupted
+    error: str | None
+    # what was learnt
+    model: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    local_epochs: int
+    clients: int
+    clients_per_round: int
+    max_rounds: int
+    target_accuracy: float | None
+    optimizer_state: str
+    partition: str
+    partition_sha256: str
+    dataset_sha256: str
+    initial_weights_sha256: str
+    final_weights_sha256: str | None
+    rounds: int
+    best_test_accuracy: float | None
+    final_test_accuracy: float | None
+    rounds_to_target: int | None  # null: not reached within `rounds` (censored), or no target
+    # what it took
+    started_at: float
+    setup_s: float  # from the start of the run's process to its first round
+    learning_s: float  # sum of round_s
+    teardown_s: float
+    wall_s: float
+    cpu_s: float | None  # every process of the run, the backend's own machinery included
+    peak_memory_bytes: int | None  # highest sum of resident sets over the run's processes, from `samples`
+    workers: int  # how many clients may train at once
+    threads_per_client: int
+    # where it ran
+    commit: str | None
+    dirty: bool | None
+    python_version: str
+    packages: str  # JSON object: name -> version
+    os: str
+    cpu_model: str
+    cores: int
+    memory_bytes: int
+    cgroup_cpu_cores: float | None
+    cgroup_memory_bytes: int | None
+    config: str  # JSON object: the resolved configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundRow:
+    """One row per run and round; the phases and ``unattributed_s`` add up to ``round_s``."""
+
+    run_id: str
+    schema_version: int = SCHEMA_VERSION
+    server_round: int
+    started_at: float
+    test_accuracy: float
+    test_loss: float
+    weights_sha256: str
+    clients: int  # updates that were averaged
+    num_examples: int
+    attempts: int
+    failures: int
+    cold_starts: int
+    cpu_s: float | None  # CPU seconds of the round's work: clients, averaging and evaluation
+    peak_memory_bytes: int | None  # the largest worker of the round
+    round_s: float
+    select_s: float
+    publish_s: float
+    invoke_s: float
+    runtime_start_s: float
+    wait_s: float
+    cold_start_s: float
+    compile_s: float
+    fetch_s: float
+    train_s: float
+    store_s: float
+    poll_s: float
+    aggregate_s: float
+    evaluate_s: float
+    unattributed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvocationRow:
+    """One row per run, round, function, client and attempt; failed attempts too.
+
+    Clocks are nested: ``function_s`` (the worker's own) within ``provider_s`` (the platform's record: its ``duration``,
+    which includes ``init_s`` on a cold start) within ``client_s`` (the controller's).
+    """
+
+    run_id: str
+    schema_version: int = SCHEMA_VERSION
+    server_round: int
+    function: str  # client, aggregator
+    client_id: int | None
+    attempt: int
+    platform: str | None
+    activation_id: str | None
+    status: str  # success, failed, discarded
+    error_kind: str | None
+    is_cold: bool | None
+    submitted_at: float
+    client_s: float | None
+    provider_s: float | None
+    function_s: float | None
+    platform_wait_s: float | None
+    init_s: float | None
+    cold_start_s: float | None
+    compile_s: float | None
+    fetch_s: float | None
+    train_s: float | None
+    store_s: float | None
+    aggregate_s: float | None
+    evaluate_s: float | None
+    cpu_s: float | None
+    peak_memory_bytes: int | None
+    memory_source: str | None
+    memory_limit_bytes: int | None
+    bytes_in: int | None
+    bytes_out: int | None
+    num_examples: int | None
+    train_loss: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRow:
+    """One row per run, moment and process role."""
+
+    run_id: str
+    schema_version: int = SCHEMA_VERSION
+    sampled_at: float
+    role: str  # controller, client, aggregator, emulator, object_store, flower, ray
+    processes: int
+    cpu_s: float  # cumulative CPU seconds of the role's living processes
+    rss_bytes: int  # sum of their resident sets; pages that they share count in each
+
+
+Row = RunRow | RoundRow | InvocationRow | SampleRow
+TABLES: dict[str, type[Row]] = {
+    "runs": RunRow,
+    "rounds": RoundRow,
+    "invocations": InvocationRow,
+    "samples": SampleRow,
+}
+_ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def schema(row: type[Row]) -> pa.Schema:
+    """Return the Arrow schema of a table: its columns in order, with type and nullability."""
+    hints = typing.get_type_hints(row)
+    return pa.schema([_column(column.name, hints[column.name]) for column in fields(row)])
+
+
+def _column(name: str, hint: object) -> pa.Field:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    (kind,) = [option for option in options if option is not types.NoneType]
+    return pa.field(name, _ARROW[kind], nullable=types.NoneType in options)
+
+
+def append(directory: Path, *rows: Row) -> None:
+    """Append rows of one kind to their table in a run's folder, and force them to disk."""
+    name = next(name for name, row in TABLES.items() if isinstance(rows[0], row))
+    lines = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
+    with (directory / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_run(directory: Path, name: str) -> pa.Table:
+    """Read a table of one run; a last line that a kill cut short is left out."""
+    path = directory / f"{name}.jsonl"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    return pa.Table.from_pylist([json.loads(line) for line in whole], schema=schema(TABLES[name]))
+
+
+def collect(experiment: Path) -> dict[str, pd.DataFrame]:
+    """Write ``<table>.parquet`` and ``<table>.csv`` of all runs of an experiment, and return them.
+
+    Parameters
+    ----------
+    experiment
+        Its folder; the runs are read from ``runs/<run_id>/``.
+    """
+    directories = sorted(path for path in (experiment / "runs").glob("*") if path.is_dir())
+    frames = {}
+    for name, row in TABLES.items():
+        tables = [read_run(directory, name) for directory in directories]
+        table = pa.concat_tables([schema(row).empty_table(), *tables])
+        pq.write_table(table, experiment / f"{name}.parquet")
+        frames[name] = table.to_pandas()
+        frames[name].to_csv(experiment / f"{name}.csv", index=False)
+    return frames
+
+
+def load(experiment: Path) -> dict[str, pd.DataFrame]:
+    """Read the collected tables of an experiment.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no collected tables.
+    """
+    missing = [name for name in TABLES if not (experiment / f"{name}.parquet").exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"{experiment} holds no {missing[0]}.parquet: name the folder of an experiment, such as "
+            f"results/quickstart, in which `python -m experiments.run` has finished"
+        )
+    return {name: pd.read_parquet(experiment / f"{name}.parquet") for name in TABLES}

@@ -1,0 +1,92 @@
+"""The frozen description of what a run learns.
+
+A :class:`FederatedJob` holds every choice that may change the learnt weights and nothing else: two runs
+with equal jobs must end with bit-identical weights, whatever system moved the weights around.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+ModelName = Literal["cnn", "nn"]
+OptimizerName = Literal["sgd", "adam", "nadam"]
+PartitionScheme = Literal["shards", "iid", "dirichlet"]
+OptimizerStatePolicy = Literal["reset", "keep"]
+
+
+@dataclass(frozen=True)
+class PartitionSpec:
+    """How the training images are dealt to the clients.
+
+    Parameters
+    ----------
+    scheme
+        ``shards``: sort by label, cut into ``clients * shards_per_client`` equal shards and deal them at
+        random (Chadha, Jindal, Gerndt 2020; McMahan et al. 2017). ``iid``: a random deal in equal parts.
+        ``dirichlet``: per label, shares drawn from Dirichlet(``alpha``) (Hsu, Qi, Brown 2019).
+    shards_per_client
+        Used by ``shards`` only.
+    alpha
+        Used by ``dirichlet`` only; dimensionless, > 0; smaller is less alike.
+    """
+
+    scheme: PartitionScheme = "shards"
+    shards_per_client: int = 2
+    alpha: float = 0.5
+
+
+@dataclass(frozen=True)
+class FederatedJob:
+    """Everything that decides the learnt weights of one run.
+
+    Parameters
+    ----------
+    model, optimizer, learning_rate, batch_size, local_epochs
+        Local training, as in :mod:`task.training`.
+    clients, clients_per_round
+        The federation's size, and how many of them are drawn each round.
+    rounds
+        The most rounds that are run.
+    target_accuracy
+        Test accuracy in [0, 1] at which the run ends early; ``None`` runs all rounds.
+    optimizer_state
+        ``reset``: a client starts each round with a fresh optimizer (what the code published with the
+        paper does). ``keep``: its optimizer state travels with its update and returns next time.
+    partition
+        How the data are dealt.
+    seed
+        Decides the partition, the initial weights, the selection and the batch order.
+    """
+
+    model: ModelName = "nn"
+    optimizer: OptimizerName = "adam"
+    learning_rate: float = 1e-3
+    batch_size: int = 10
+    local_epochs: int = 5
+    clients: int = 100
+    clients_per_round: int = 100
+    rounds: int = 1
+    target_accuracy: float | None = None
+    optimizer_state: OptimizerStatePolicy = "reset"
+    partition: PartitionSpec = field(default_factory=PartitionSpec)
+    seed: int = 0
+
+    def reached(self, test_accuracy: float) -> bool:
+        """Whether ``test_accuracy`` ends the run."""
+        return self.target_accuracy is not None and test_accuracy >= self.target_accuracy
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types: what is hashed, written to ``run.json`` and sent to functions."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FederatedJob:
+        """Rebuild a job from :meth:`to_dict`.
+
+        Raises
+        ------
+        TypeError
+            If ``values`` holds a key that a job does not have.
+        """
+        return cls(**{**values, "partition": PartitionSpec(**values["partition"])})
