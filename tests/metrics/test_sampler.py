@@ -1,0 +1,114 @@
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from metrics.sampler import Sampler, role_of, role_of_command
+from metrics.tables import read_run
+
+BUSY = """
+import time
+blob = b"x" * (64 << 20)
+end = time.process_time() + {cpu_s}
+while time.process_time() < end:
+    pass
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def spawn():
+    processes = []
+
+    def start(role: str | None, code: str = BUSY.format(cpu_s=0.3)) -> subprocess.Popen:
+        env = {key: value for key, value in os.environ.items() if key != "FL_PROCESS_ROLE"}
+        env |= {"FL_PROCESS_ROLE": role} if role else {}
+        processes.append(subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True))
+        assert processes[-1].stdout.readline() == "ready\n"
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+TREE = """
+import os, subprocess, sys, time
+blob = b"x" * (40 << 20)
+env = os.environ | {{"FL_PROCESS_ROLE": "client"}}
+child = subprocess.Popen([sys.executable, '-c', {code!r}], env=env, stdout=subprocess.PIPE)
+child.stdout.readline()
+print('ready', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_tree_is_sampled_by_role_with_its_cpu_and_memory(tmp_path, spawn):
+    root = spawn("controller", TREE.format(code=BUSY.format(cpu_s=0.3)))
+    sampler = Sampler("r", tmp_path, root.pid)
+    rows = {row.role: row for row in sampler.sample()}
+    assert {role: row.processes for role, row in rows.items()} == {"controller": 1, "client": 1}
+    assert rows["client"].cpu_s >= 0.3
+    assert rows["client"].rss_bytes > 64 << 20 > rows["controller"].rss_bytes > 40 << 20
+    assert sampler.peak_memory_bytes == sum(row.rss_bytes for row in rows.values())
+    assert read_run(tmp_path, "samples").to_pylist()[0]["role"] == "client"
+    for child in psutil.Process(root.pid).children():
+        child.kill()
+
+
+def test_the_peak_is_the_highest_sum_and_does_not_fall_with_the_tree(tmp_path, spawn):
+    root = spawn("controller", TREE.format(code=BUSY.format(cpu_s=0)))
+    sampler = Sampler("r", tmp_path, root.pid)
+    sampler.sample()
+    peak = sampler.peak_memory_bytes
+    (child,) = psutil.Process(root.pid).children()
+    child.kill()
+    while any(process.status() != psutil.STATUS_ZOMBIE for process in psutil.Process(root.pid).children()):
+        time.sleep(0.01)
+    sampler.sample()
+    assert sampler.peak_memory_bytes == peak
+
+
+def test_nothing_is_kept_of_a_run_that_is_gone(tmp_path, spawn):
+    root = spawn("controller")
+    root.kill()
+    root.wait()
+    sampler = Sampler("r", tmp_path, root.pid)
+    assert sampler.sample() == []
+    assert sampler.peak_memory_bytes is None
+    assert not (tmp_path / "samples.jsonl").exists()
+
+
+def test_a_stated_role_wins_and_an_inherited_controller_does_not(spawn):
+    assert role_of(psutil.Process(spawn("aggregator").pid)) == "aggregator"
+    inherited = spawn("controller", "print('ready', flush=True)\nimport time; time.sleep(60)\n# flwr ray")
+    assert role_of(psutil.Process(inherited.pid)) == "controller"
+    assert role_of(psutil.Process(inherited.pid), is_root=True) == "controller"
+
+
+@pytest.mark.parametrize(
+    ("command", "role"),
+    [
+        (["ray::IDLE"], "client"),
+        (["ray::ClientAppActor.run"], "client"),
+        (["ray::DashboardAgent"], "ray"),
+        (["/v/lib/ray/core/src/ray/raylet/raylet", "--node_ip_address=127.0.0.1"], "ray"),
+        (["/v/bin/python", "/v/lib/ray/_private/workers/default_worker.py"], "client"),
+        (["/v/bin/python", "-u", "/v/lib/ray/dashboard/dashboard.py"], "ray"),
+        (["/v/bin/python", "/v/bin/flower-superlink"], "flower"),
+        (["/v/bin/python", "/v/bin/flwr-serverapp"], "flower"),
+        (["/v/bin/python", "/v/bin/flwr-clientapp"], "client"),
+        (["/usr/local/bin/minio", "server", "/data"], "object_store"),
+        (["/home/flower-power/bin/python", "array.py"], "controller"),
+        (["python", "-c", "import ray"], "controller"),
+        ([], "controller"),
+    ],
+)
+def test_programs_are_known_by_their_file_names(command, role):
+    assert role_of_command(command) == role
