@@ -3,7 +3,8 @@
 The controller's own phases follow each other. Between sending the work out and having the last answer,
 many workers are busy at once: there each moment is shared equally by what goes on in it, so that the shares
 add up to the wall time whatever the number of workers. A moment in which nobody works although work is
-outstanding is ``invoke`` (still being sent), ``poll`` (all work done, the controller does not know yet) or else ``wait``.
+outstanding is ``invoke`` (still being sent), ``poll`` (all work done, the controller does not know yet) or
+else ``wait``.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def share(
     start, end
         First dispatch and last answer, in seconds since the epoch by the controller's clock.
     works
-        What the workers report; one by a clock that is ahead or behind is moved between ``start`` and ``end``.
+        What the workers report; one by a clock that is ahead or behind is moved between ``start`` and
+        ``end``.
     sent_at
         When the last piece of work had been sent.
     idle_before
@@ -123,7 +125,7 @@ def share(
     """
     spans = [span for work in works for span in _placed(work, start, end)]
     first_start = min((span.start for span in spans), default=end)
-    last_end = max((span.end for span in spans), default=start)
+    last_end = max((span.end for span in spans), default=end)  # nothing reported: nothing was done to notice
     changes: dict[float, list[tuple[str, int]]] = {start: [], end: []}
     if start < sent_at < end:
         changes[sent_at] = []

@@ -17,7 +17,7 @@ from typing import Any
 
 from metrics.clocks import now, process_started_at
 
-_BORN_AT = process_started_at()
+_born_at = process_started_at()
 _seen_work = False
 
 
@@ -44,15 +44,16 @@ class WorkReport:
     started_at, ended_at
         Seconds since the epoch by the worker's own clock.
     spans
-        The phases inside the work, e.g. ``fetch``, ``compile``, ``train``, ``store``; on the first work of a process
-        also ``cold_start``, from the birth of the process until it was ready to work.
+        The phases inside the work, e.g. ``fetch``, ``compile``, ``train``, ``store``; on the first work of a
+        process also ``cold_start``, from the birth of the process until it was ready to work.
     cpu_s
         User and system CPU seconds of the process and its reaped children during the work.
     peak_memory_bytes
         Peak resident set of the process during the work.
     memory_source
-        ``VmHWM`` (the kernel's high-water mark, reset when the work began) or ``ru_maxrss`` (the
-        mark of the process's whole life, where it could not be reset).
+        ``VmHWM`` (the kernel's high-water mark, reset when the work began), ``VmHWM_process`` (the same mark
+        over the process's whole life, where it could not be reset) or ``ru_maxrss`` (where the kernel
+        shows no mark; a process inherits it from the one that started it, so it may be too high).
     is_cold
         Whether this was the first work of its process.
     """
@@ -118,8 +119,8 @@ class Probe:
         self._is_cold, _seen_work = not _seen_work, True
         self._started_at = now()
         if self._is_cold:
-            self._spans.append(Span("cold_start", _BORN_AT, self.ready_at or self._started_at))
-        self._memory_source = "VmHWM" if _reset_peak_memory() else "ru_maxrss"
+            self._spans.append(Span("cold_start", _born_at, self.ready_at or self._started_at))
+        self._memory_source = _start_peak_memory()
         self._cpu_s = _cpu_seconds()
 
     @contextmanager
@@ -138,7 +139,7 @@ class Probe:
             ended_at=now(),
             spans=tuple(self._spans),
             cpu_s=_cpu_seconds() - self._cpu_s,
-            peak_memory_bytes=_peak_memory_bytes(self._memory_source),
+            peak_memory_bytes=_peak_memory_bytes(),
             memory_source=self._memory_source,
             pid=os.getpid(),
             is_cold=self._is_cold,
@@ -150,18 +151,34 @@ def _cpu_seconds() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def _reset_peak_memory() -> bool:
-    """Set the kernel's high-water mark to the present resident set (man 5 proc, clear_refs)."""
+def _start_peak_memory() -> str:
+    """Set the kernel's high-water mark to the present resident set; return the name of the source.
+
+    Source: man 5 proc, ``/proc/pid/clear_refs``.
+    """
+    if _high_water_bytes() is None:
+        return "ru_maxrss"
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
-        return False
-    return True
+        return "VmHWM_process"
+    return "VmHWM"
 
 
-def _peak_memory_bytes(source: str) -> int:
-    if source == "VmHWM":
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _peak_memory_bytes() -> int:
+    return _high_water_bytes() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _high_water_bytes() -> int | None:
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    lines = (line.split() for line in status.splitlines() if line.startswith("VmHWM:"))
+    return next((int(kilobytes) * 1024 for _, kilobytes, _ in lines), None)
+
+
+def _after_fork() -> None:
+    """A forked worker has its own birth, and has not worked yet."""
+    global _born_at, _seen_work
+    _born_at, _seen_work = process_started_at(), False
+
+
+os.register_at_fork(after_in_child=_after_fork)

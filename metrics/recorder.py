@@ -1,8 +1,8 @@
 """Where a backend leaves what it measured, row by row.
 
-A finished round is written to disk first and announced second: whoever watches (the live view) draws while the
-run waits for its "go on", so that drawing never falls into a timed section. A watcher that is gone ends the run:
-nobody is left to stop its processes otherwise.
+A finished round is written to disk first and announced second: whoever watches (the live view) draws while
+the run waits for its "go on", so that drawing never falls into a timed section. A watcher that is gone ends
+the run: nobody is left to stop its processes otherwise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from metrics.tables import InvocationRow, RoundRow, append
 
 
-class WatcherGone(RuntimeError):
+class WatcherGone(RuntimeError):  # noqa: N818 - it names what happened; nothing went wrong in the run
     """The process that started this run is gone."""
 
 
@@ -52,7 +52,7 @@ class Recorder:
 
     @contextmanager
     def setup(self, step: str) -> Iterator[None]:
-        """Time a step of the set-up (``start the platform``, ``upload the data``); kept in ``setup.jsonl``."""
+        """Time a set-up step (``start the platform``, ``upload the data``); kept in ``setup.jsonl``."""
         self._announce({"event": "setup", "run_id": self.run_id, "step": step})
         start = time.monotonic()
         try:
@@ -65,10 +65,13 @@ class Recorder:
     def _announce(self, event: dict[str, Any]) -> None:
         if self.watcher is None:
             return
+        answer = b""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.connect(self.watcher)
                 connection.sendall(json.dumps(event).encode() + b"\n")
-                connection.recv(1)  # the watcher's "go on", or its end
+                answer = connection.recv(1)  # the watcher's "go on"
         except OSError as error:
             raise WatcherGone(f"the process that watched this run is gone ({error})") from error
+        if not answer:
+            raise WatcherGone("the process that watched this run is gone (it closed without an answer)")

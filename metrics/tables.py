@@ -2,8 +2,8 @@
 
 While a run goes on, each row is appended to ``<table>.jsonl`` in the run's own folder and flushed, so that a
 killed run loses at most the round in flight. :func:`collect` turns the runs of an experiment into one
-Parquet and one CSV file per table. Units are in the names: ``_s`` seconds, ``_bytes`` bytes, ``_usd`` US dollars;
-``_at`` are seconds since the epoch. A value that was not measured is null, never zero.
+Parquet and one CSV file per table. Units are in the names: ``_s`` seconds, ``_bytes`` bytes, ``_usd`` US
+dollars; ``_at`` are seconds since the epoch. A value that was not measured is null, never zero.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import types
 import typing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 SCHEMA_VERSION = 1
@@ -120,8 +122,8 @@ class RoundRow:
 class InvocationRow:
     """One row per run, round, function, client and attempt; failed attempts too.
 
-    Clocks are nested: ``function_s`` (the worker's own) within ``provider_s`` (the platform's record: its ``duration``,
-    which includes ``init_s`` on a cold start) within ``client_s`` (the controller's).
+    Clocks are nested: ``function_s`` (the worker's own) within ``provider_s`` (the platform's record: its
+    ``duration``, which includes ``init_s`` on a cold start) within ``client_s`` (the controller's).
     """
 
     run_id: str
@@ -197,10 +199,22 @@ def append(directory: Path, *rows: Row) -> None:
     """Append rows of one kind to their table in a run's folder, and force them to disk."""
     name = next(name for name, row in TABLES.items() if isinstance(rows[0], row))
     lines = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
-    with (directory / f"{name}.jsonl").open("a", encoding="utf-8") as file:
-        file.write(lines)
+    with (directory / f"{name}.jsonl").open("ab+") as file:
+        _drop_half_line(file)
+        file.write(lines.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def _drop_half_line(file: BinaryIO) -> None:
+    """Cut off what a kill left of a last line, so that the next row does not continue it."""
+    file.seek(0, os.SEEK_END)
+    if file.tell() == 0:
+        return
+    file.seek(-1, os.SEEK_END)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def read_run(directory: Path, name: str) -> pa.Table:
@@ -225,8 +239,8 @@ def collect(experiment: Path) -> dict[str, pd.DataFrame]:
         tables = [read_run(directory, name) for directory in directories]
         table = pa.concat_tables([schema(row).empty_table(), *tables])
         pq.write_table(table, experiment / f"{name}.parquet")
+        pyarrow.csv.write_csv(table, experiment / f"{name}.csv")  # whole numbers stay whole beside nulls
         frames[name] = table.to_pandas()
-        frames[name].to_csv(experiment / f"{name}.csv", index=False)
     return frames
 
 

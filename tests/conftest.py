@@ -1,0 +1,203 @@
+"""Shared by the rooms' tests: whole experiments of invented rows, written by the real tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metrics.phases import PHASES
+from metrics.tables import InvocationRow, RoundRow, RunRow, SampleRow, append, collect
+
+MIB = 2**20
+
+
+def make_round(run_id: str = "r", server_round: int = 1, **changes: Any) -> RoundRow:
+    """A round of 2 s of training, 1 s of fetching and 0.05 s of nothing known, unless told otherwise."""
+    phases = {f"{phase}_s": 0.0 for phase in PHASES} | {"train_s": 2.0, "fetch_s": 1.0}
+    phases |= {name: value for name, value in changes.items() if name in phases}
+    unattributed_s = changes.pop("unattributed_s", 0.05)
+    row = RoundRow(
+        run_id=run_id,
+        server_round=server_round,
+        started_at=1000.0 + 10 * server_round,
+        test_accuracy=0.5 + 0.1 * server_round,
+        test_loss=1.0 / server_round,
+        weights_sha256=f"{server_round:064x}",
+        clients=10,
+        num_examples=6000,
+        attempts=10,
+        failures=0,
+        cold_starts=2 if server_round == 1 else 0,
+        cpu_s=4.0,
+        peak_memory_bytes=300 * MIB,
+        round_s=sum(phases.values()) + unattributed_s,
+        unattributed_s=unattributed_s,
+        **phases,
+    )
+    return replace(row, **changes)
+
+
+def make_run(run_id: str, rounds: list[RoundRow], **changes: Any) -> RunRow:
+    """The run of these rounds."""
+    accuracies = [row.test_accuracy for row in rounds]
+    target = changes.get("target_accuracy")
+    reached = [row.server_round for row in rounds if target is not None and row.test_accuracy >= target]
+    row = RunRow(
+        run_id=run_id,
+        experiment="invented",
+        backend="inprocess",
+        platform=None,
+        emulated=False,
+        runtime="pool",
+        store=None,
+        seed=0,
+        status="success",
+        error=None,
+        model="nn",
+        optimizer="adam",
+        learning_rate=1e-3,
+        batch_size=10,
+        local_epochs=5,
+        clients=100,
+        clients_per_round=10,
+        max_rounds=len(rounds),
+        target_accuracy=None,
+        optimizer_state="reset",
+        partition="shards",
+        partition_sha256="a" * 64,
+        dataset_sha256="b" * 64,
+        initial_weights_sha256="c" * 64,
+        final_weights_sha256=rounds[-1].weights_sha256 if rounds else None,
+        rounds=len(rounds),
+        best_test_accuracy=max(accuracies, default=None),
+        final_test_accuracy=accuracies[-1] if rounds else None,
+        rounds_to_target=min(reached, default=None),
+        started_at=990.0,
+        setup_s=5.0,
+        learning_s=sum(row.round_s for row in rounds),
+        teardown_s=0.5,
+        wall_s=60.0,
+        cpu_s=50.0,
+        peak_memory_bytes=900 * MIB,
+        workers=2,
+        threads_per_client=1,
+        commit="0123456789abcdef",
+        dirty=False,
+        python_version="3.11.9",
+        packages='{"numpy": "2.3.0", "tensorflow": "2.21.0", "flwr": "1.41.0"}',
+        os="Linux",
+        cpu_model="An invented CPU",
+        cores=2,
+        memory_bytes=8 * 1024 * MIB,
+        cgroup_cpu_cores=None,
+        cgroup_memory_bytes=None,
+        config='{"job": {"model": "nn"}}',
+    )
+    return replace(row, **changes)
+
+
+def make_invocation(run_id: str, server_round: int, client_id: int, **changes: Any) -> InvocationRow:
+    """A client's one successful attempt."""
+    nothing = dict.fromkeys(column.name for column in fields(InvocationRow) if column.name != "schema_version")
+    known: dict[str, Any] = {
+        "run_id": run_id,
+        "server_round": server_round,
+        "function": "client",
+        "client_id": client_id,
+        "attempt": 1,
+        "status": "success",
+        "is_cold": server_round == 1 and client_id < 2,
+        "submitted_at": 1000.0 + 10 * server_round,
+    }
+    return InvocationRow(**nothing | known | changes)
+
+
+def make_samples(run_id: str, roles: dict[str, float], rss_mib: int = 100) -> list[SampleRow]:
+    """Ten samples a second apart; each role uses CPU at its own rate (cores)."""
+    return [
+        SampleRow(
+            run_id=run_id,
+            sampled_at=1000.0 + second,
+            role=role,
+            processes=1,
+            cpu_s=rate * second,
+            rss_bytes=(rss_mib + 10 * second) * MIB,
+        )
+        for second in range(10)
+        for role, rate in roles.items()
+    ]
+
+
+def write_run(experiment: Path, run: RunRow, *rows: Iterable[Any]) -> None:
+    """Leave a run's rows where a backend leaves them."""
+    directory = experiment / "runs" / run.run_id
+    directory.mkdir(parents=True)
+    append(directory, run)
+    for row in (row for group in rows for row in group):
+        append(directory, row)
+
+
+@pytest.fixture(scope="session")
+def row_makers() -> dict[str, Callable[..., Any]]:
+    """The makers of single rows, by table."""
+    return {"runs": make_run, "rounds": make_round, "invocations": make_invocation, "samples": make_samples}
+
+
+@pytest.fixture
+def make_experiment(tmp_path: Path) -> Callable[..., Path]:
+    """Write an experiment of three backends with invented numbers; return its folder, tables collected."""
+
+    def make(seeds: Iterable[int] = (0,), rounds: int = 3, **changes: Any) -> Path:
+        experiment = tmp_path / "invented"
+        for seed in seeds:
+            for backend, slowdown in {"inprocess": 1.0, "flower": 2.0, "openwhisk": 1.1}.items():
+                run_id = f"{backend}-{seed}"
+                history = [_invented_round(run_id, number, slowdown, seed) for number in range(1, rounds + 1)]
+                run = make_run(run_id, history, seed=seed, **_SYSTEMS[backend], **changes)
+                calls = [
+                    make_invocation(run_id, row.server_round, client, cold_start_s=2.0 + 0.1 * client)
+                    for row in history
+                    for client in range(10)
+                ]
+                write_run(experiment, run, history, calls, make_samples(run_id, _ROLES[backend]))
+        collect(experiment)
+        return experiment
+
+    return make
+
+
+_SYSTEMS: dict[str, dict[str, Any]] = {
+    "inprocess": {"backend": "inprocess", "runtime": "pool"},
+    "flower": {"backend": "flower", "runtime": "simulation"},
+    "openwhisk": {
+        "backend": "openwhisk",
+        "platform": "openwhisk",
+        "runtime": "embedded",
+        "emulated": True,
+        "store": "directory",
+    },
+}
+_ROLES = {
+    "inprocess": {"controller": 0.2, "client": 1.8},
+    "flower": {"controller": 0.2, "client": 1.5, "flower": 0.1, "ray": 0.3},
+    "openwhisk": {"controller": 0.1, "client": 1.7, "aggregator": 0.05, "emulator": 0.05},
+}
+
+
+def _invented_round(run_id: str, server_round: int, slowdown: float, seed: int) -> RoundRow:
+    cold_s = 3.0 * slowdown if server_round == 1 else 0.0
+    return make_round(
+        run_id,
+        server_round,
+        test_accuracy=0.95 - 0.5 / server_round - 0.001 * seed,
+        train_s=2.0 + 0.01 * seed,
+        wait_s=slowdown - 1.0,
+        cold_start_s=cold_s,
+        aggregate_s=0.1,
+        evaluate_s=0.2,
+        weights_sha256=f"{server_round:032x}{seed:032x}",
+    )
