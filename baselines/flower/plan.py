@@ -1,0 +1,104 @@
+"""What the adapter tells the Flower app, which runs in other processes: a file, or Flower's run configuration."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flwr.app import UserConfig
+
+from task.data import DataSettings
+from task.job import FederatedJob, PartitionSpec
+
+FINAL_WEIGHTS = "final.safetensors"
+ERROR = "flower_error.txt"
+SERVING = "flower_serving"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of the Flower app.
+
+    Parameters
+    ----------
+    job
+        What is learnt.
+    data
+        Where the images are.
+    run_id, directory, watcher
+        Of the run's :class:`metrics.recorder.Recorder`. The final weights are left in ``directory``, too.
+    startup_timeout_s, round_timeout_s
+        As in :class:`baselines.flower.settings.FlowerSettings`.
+    """
+
+    job: FederatedJob
+    data: DataSettings
+    run_id: str
+    directory: Path
+    watcher: str | None
+    startup_timeout_s: float
+    round_timeout_s: float
+
+    def write(self, path: Path) -> None:
+        """Write the plan as JSON."""
+        values = {**asdict(self), "job": self.job.to_dict()}
+        path.write_text(json.dumps(values, default=str, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """Read what :meth:`write` wrote.
+
+        Raises
+        ------
+        TypeError
+            If a key is missing or unknown.
+        """
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        images = {name: Path(where) for name, where in values["data"].items() if where is not None}
+        return cls(
+            **{
+                **values,
+                "job": FederatedJob.from_dict(values["job"]),
+                "data": DataSettings(**images),
+                "directory": Path(values["directory"]),
+            }
+        )
+
+
+def plan_of(run_config: UserConfig) -> Plan:
+    """Return the plan that a run configuration names or, for a ``flwr run`` by hand, spells out."""
+    return _plan_of(tuple(sorted(run_config.items())))
+
+
+@cache
+def _plan_of(items: tuple[tuple[str, Any], ...]) -> Plan:
+    values = dict(items)
+    if values["plan"]:
+        return Plan.read(Path(values["plan"]))
+    target = values["target-accuracy"]
+    job = FederatedJob(
+        model=values["model"],
+        optimizer=values["optimizer"],
+        learning_rate=values["learning-rate"],
+        batch_size=values["batch-size"],
+        local_epochs=values["local-epochs"],
+        clients=values["clients"],
+        clients_per_round=values["clients-per-round"],
+        rounds=values["rounds"],
+        target_accuracy=target if target > 0 else None,
+        optimizer_state=values["optimizer-state"],
+        partition=PartitionSpec(values["partition"], values["shards-per-client"], values["alpha"]),
+        seed=values["seed"],
+    )
+    return Plan(
+        job=job,
+        data=DataSettings(cache=Path(values["data-cache"]).expanduser()),
+        run_id="by-hand",
+        directory=Path(values["out"]).expanduser().absolute(),
+        watcher=None,
+        startup_timeout_s=values["startup-timeout"],
+        round_timeout_s=values["round-timeout"],
+    )

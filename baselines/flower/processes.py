@@ -1,0 +1,147 @@
+"""The processes of one federation: started in a folder of their own, found by it, and ended whatever happens.
+
+Flower and Ray start processes in sessions of their own, some outlive the process that started them, and some overwrite
+their environment with a title. What stays is the folder that they work in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+HOME = "FLWR_HOME"
+_END_TIMEOUT_S = 20.0
+_PR_SET_CHILD_SUBREAPER = 36  # man 2 prctl
+
+
+class Processes:
+    """Starts processes in a short-lived folder, and ends them and whatever they started.
+
+    Parameters
+    ----------
+    log
+        File that gets what the processes print.
+    environment
+        Variables for them, besides this process's own.
+
+    Attributes
+    ----------
+    folder
+        Theirs to work in, removed at the end. It is close to the root: Ray's socket paths must stay within the 107
+        characters of a Unix socket's address.
+    """
+
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        self._log = log
+        self._started: list[subprocess.Popen[bytes]] = []
+        self.folder = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp")).resolve()
+        self._guard = _start_guard(self.folder)
+        self._environment = {**os.environ, **environment, HOME: str(self.folder), "RAY_TMPDIR": str(self.folder)}
+        _adopt_orphans(True)
+
+    def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command in a session of its own, so that a Ctrl-C in the terminal reaches this process only."""
+        with self._log.open("ab") as output:
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=self._environment,
+                start_new_session=True,
+            )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End them all, and remove the folder."""
+        try:
+            ended = end_all(self.folder)
+        finally:
+            for process in self._started:
+                process.wait()
+            assert self._guard.stdin is not None
+            self._guard.stdin.close()
+            self._guard.wait()
+            _adopt_orphans(False)
+        _reap(ended - {process.pid for process in self._started})
+
+
+@contextlib.contextmanager
+def processes(log: Path, environment: Mapping[str, str]) -> Iterator[Processes]:
+    """Give processes that are ended with the block, however it is left."""
+    started = Processes(log, environment)
+    try:
+        yield started
+    finally:
+        started.end()
+
+
+def of(folder: Path) -> list[psutil.Process]:
+    """Return the living processes that work in ``folder``, or have it in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            mine = process.cwd() == str(folder) or process.environ().get(HOME) == str(folder)
+            if mine and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def end_all(folder: Path) -> set[int]:
+    """Kill the processes of ``folder`` until there are none, remove it, and return their ids.
+
+    Nothing is lost by a kill: their state is in memory and in ``folder``, and what a run is to keep it has written and
+    moved into place already. Ray's own shutdown takes seconds and leaves files behind.
+
+    Raises
+    ------
+    RuntimeError
+        If some cannot be killed.
+    """
+    deadline = time.monotonic() + _END_TIMEOUT_S
+    ended: set[int] = set()
+    while living := of(folder):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"processes of Flower that do not end: {[process.pid for process in living]}")
+        for process in living:
+            ended.add(process.pid)
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        time.sleep(0.02)
+    shutil.rmtree(folder, ignore_errors=True)
+    return ended
+
+
+def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the process that cleans up if this one is killed and cannot: the end of its input tells it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "baselines.flower.guard", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _adopt_orphans(adopt: bool) -> None:
+    """Become, or cease to be, the parent of descendants whose own parent has ended: only a parent can bury them."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
+
+
+def _reap(pids: set[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)

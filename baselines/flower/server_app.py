@@ -1,0 +1,108 @@
+"""The ServerApp: waits for the federation, then runs the rounds."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterable
+
+from flwr.app import Context, Message, MessageType, RecordDict
+from flwr.serverapp import Grid, ServerApp
+
+from baselines.flower.client_app import PARTITION
+from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan, plan_of
+from baselines.flower.records import METRICS
+from baselines.flower.strategy import RoundAveraging
+from metrics.recorder import Recorder
+from task.data import load_mnist
+from task.models import initial_weights
+from task.runtime import tensorflow
+from task.weights import dumps
+
+_POLL_S = 0.1
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the job; the outcome is left as a file in the run's folder, where the adapter waits for it."""
+    plan = plan_of(context.run_config)
+    plan.directory.mkdir(parents=True, exist_ok=True)
+    (plan.directory / SERVING).touch()
+    try:
+        _serve(grid, plan)
+    except BaseException:
+        _leave(plan, ERROR, traceback.format_exc().encode())
+        raise
+
+
+def _serve(grid: Grid, plan: Plan) -> None:
+    recorder = Recorder(plan.run_id, plan.directory, plan.watcher)
+    with recorder.setup("import TensorFlow on the server"):
+        tensorflow()
+    with recorder.setup("load the test images"):
+        mnist = load_mnist(plan.data)
+    with recorder.setup("wait for the Flower nodes"):
+        node_ids = _wait_for_nodes(grid, plan)
+    with recorder.setup("ask the nodes for their partitions"):
+        nodes = _ask_for_partitions(grid, node_ids, plan)
+    strategy = RoundAveraging(plan, nodes, mnist, recorder)
+    weights = strategy.learn(grid, initial_weights(plan.job.model, plan.job.seed))
+    _leave(plan, FINAL_WEIGHTS, dumps(weights))
+
+
+def _wait_for_nodes(grid: Grid, plan: Plan) -> list[int]:
+    deadline = time.monotonic() + plan.startup_timeout_s
+    while len(node_ids := list(grid.get_node_ids())) < plan.job.clients:
+        if time.monotonic() > deadline:
+            raise TimeoutError(
+                f"{len(node_ids)} of {plan.job.clients} nodes are connected after flower.startup_timeout_s="
+                f"{plan.startup_timeout_s:g}: the federation needs one node per client"
+            )
+        time.sleep(_POLL_S)
+    return node_ids
+
+
+def _ask_for_partitions(grid: Grid, node_ids: Iterable[int], plan: Plan) -> dict[int, int]:
+    """Return client id -> node: Flower draws node ids at random, only the node knows whose data it holds."""
+    questions = [Message(RecordDict(), dst_node_id=node_id, message_type=MessageType.QUERY) for node_id in node_ids]
+    answers = grid.send_and_receive(questions, timeout=plan.startup_timeout_s)
+    return match(((answer.metadata.src_node_id, _partition(answer)) for answer in answers), plan.job.clients)
+
+
+def _partition(answer: Message) -> int:
+    if answer.has_error():
+        raise RuntimeError(f"a node cannot say which partition it holds: {answer.error.reason}")
+    return int(answer.content.metric_records[METRICS][PARTITION])  # type: ignore[arg-type]
+
+
+def match(partitions: Iterable[tuple[int, int]], clients: int) -> dict[int, int]:
+    """Return client id -> node id, in ascending client order.
+
+    Parameters
+    ----------
+    partitions
+        Pairs (node id, partition id), in any order.
+
+    Raises
+    ------
+    RuntimeError
+        If a partition has no node, two nodes, or is not a client's.
+    """
+    pairs = list(partitions)
+    nodes = {partition: node for node, partition in pairs}
+    if len(nodes) != len(pairs) or set(nodes) != set(range(clients)):
+        held = ", ".join(str(partition) for partition in sorted(partition for _, partition in pairs))
+        raise RuntimeError(
+            f"the nodes hold the partitions [{held}], but each of 0 to {clients - 1} must be held by exactly one node; "
+            f"start {clients} nodes, each with its own partition-id"
+        )
+    return {client: nodes[client] for client in range(clients)}
+
+
+def _leave(plan: Plan, name: str, content: bytes) -> None:
+    """Write a file whole or not at all: the adapter looks for it while it is written."""
+    aside = plan.directory / f".{name}.part"
+    aside.write_bytes(content)
+    aside.rename(plan.directory / name)
