@@ -1,0 +1,122 @@
+"""The two models of Chadha, Jindal and Gerndt (2020), as data.
+
+A model is a tuple of layers. From that one description follow the parameters and their initial values (numpy, so
+that a controller needs no TensorFlow), the forward pass that is trained, and the Keras model that the
+training loop is proved against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from task.job import ModelName
+from task.randomness import Stream, generator
+from task.runtime import tensorflow
+from task.weights import Weights
+
+IMAGE_SHAPE = (28, 28, 1)
+LABELS = 10
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A square convolution, stride 1, valid padding, ReLU, then 2x2 max pooling."""
+
+    name: str
+    size: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A fully connected layer; ``relu`` says whether it is rectified (the last one gives logits)."""
+
+    name: str
+    units: int
+    relu: bool = True
+
+
+Layer = Conv | Dense
+MODELS: dict[ModelName, tuple[Layer, ...]] = {
+    "cnn": (
+        Conv("conv1", 5, 32),
+        Conv("conv2", 5, 64),
+        Dense("dense1", 512),
+        Dense("logits", LABELS, relu=False),
+    ),
+    "nn": (Dense("dense1", 500), Dense("logits", LABELS, relu=False)),
+}
+
+
+def parameter_shapes(model: ModelName) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each parameter, in the model's order: ``cnn`` 582,026 and ``nn`` 397,510 values."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    shape = IMAGE_SHAPE
+    for layer in MODELS[model]:
+        if isinstance(layer, Conv):
+            shapes[f"{layer.name}/kernel"] = (layer.size, layer.size, shape[2], layer.channels)
+            side = (shape[0] - layer.size + 1) // 2
+            shape = (side, side, layer.channels)
+        else:
+            shapes[f"{layer.name}/kernel"] = (prod(shape), layer.units)
+            shape = (1, 1, layer.units)
+        shapes[f"{layer.name}/bias"] = (shape[2],)
+    return shapes
+
+
+def initial_weights(model: ModelName, seed: int) -> Weights:
+    """Draw the weights that every backend starts from.
+
+    Kernels are Glorot uniform (Glorot, Bengio 2010), as Keras' layers draw them; biases are zero.
+    """
+    rng = generator(seed, Stream.INITIAL_WEIGHTS)
+    weights: Weights = {}
+    for name, shape in parameter_shapes(model).items():
+        if name.endswith("/bias"):
+            weights[name] = np.zeros(shape, np.float32)
+            continue
+        receptive_field = prod(shape[:-2])
+        limit = np.sqrt(6 / (receptive_field * (shape[-2] + shape[-1])))
+        weights[name] = rng.uniform(-limit, limit, shape).astype(np.float32)
+    return weights
+
+
+def pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scale grey values 0..255 to [0, 1], by numpy: TensorFlow would multiply by 1/255, which rounds otherwise."""
+    return np.divide(images, 255, dtype=np.float32)
+
+
+def forward(model: ModelName, parameters: dict[str, Any], images: Any) -> Any:
+    """Compute logits [batch, 10] from float32 images [batch, 28, 28] in [0, 1], inside a TensorFlow graph."""
+    tf = tensorflow()
+    values = tf.reshape(images, [-1, *IMAGE_SHAPE])
+    for layer in MODELS[model]:
+        kernel, bias = parameters[f"{layer.name}/kernel"], parameters[f"{layer.name}/bias"]
+        if isinstance(layer, Conv):
+            values = tf.nn.bias_add(tf.nn.conv2d(values, kernel, strides=1, padding="VALID"), bias)
+            values = tf.nn.max_pool2d(tf.nn.relu(values), ksize=2, strides=2, padding="VALID")
+        else:
+            values = tf.matmul(tf.reshape(values, [-1, kernel.shape[0]]), kernel) + bias
+            values = tf.nn.relu(values) if layer.relu else values
+    return values
+
+
+def as_keras(model: ModelName) -> Any:
+    """Build the same model of Keras layers; ``get_weights`` has the order of :func:`parameter_shapes`."""
+    tensorflow()
+    import keras  # noqa: PLC0415 - tests and benchmarks only
+
+    layers: list[Any] = [keras.layers.Input(IMAGE_SHAPE)]
+    for layer in MODELS[model]:
+        if isinstance(layer, Conv):
+            layers.append(keras.layers.Conv2D(layer.channels, layer.size, activation="relu"))
+            layers.append(keras.layers.MaxPool2D())
+        else:
+            layers.append(keras.layers.Flatten())  # changes nothing where its input is flat already
+            layers.append(keras.layers.Dense(layer.units, activation="relu" if layer.relu else None))
+    return keras.Sequential(layers)

@@ -1,0 +1,79 @@
+"""Model weights in memory and on the wire.
+
+Weights are named float32 arrays in the model's order. On the wire they are safetensors: a length, a JSON header and raw
+little-endian data; nothing in it can execute, unlike pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+class CorruptWeights(ValueError):  # noqa: N818 - reads as the fact that it states
+    """Bytes or arrays that are not the weights they should be."""
+
+
+def dumps(weights: Weights) -> bytes:
+    """Encode weights as safetensors."""
+    data: bytes = save({name: np.ascontiguousarray(array) for name, array in weights.items()})
+    return data
+
+
+def loads(data: bytes) -> Weights:
+    """Decode safetensors.
+
+    Raises
+    ------
+    CorruptWeights
+        If ``data`` is truncated or is not safetensors.
+    """
+    try:
+        weights: Weights = load(data)
+    except SafetensorError as error:
+        raise CorruptWeights(f"{len(data)} bytes are not whole safetensors weights: {error}") from error
+    return weights
+
+
+def check(weights: Weights, like: Weights) -> None:
+    """Refuse weights that must not enter an average.
+
+    Parameters
+    ----------
+    weights
+        What arrived.
+    like
+        Weights with the expected names and shapes.
+
+    Raises
+    ------
+    CorruptWeights
+        If a name is missing or unknown, or an array has another shape, another type, or a value that is not finite.
+    """
+    if weights.keys() != like.keys():
+        odd = sorted(weights.keys() ^ like.keys())
+        raise CorruptWeights(f"unexpected or missing arrays: {', '.join(odd)}")
+    for name, array in weights.items():
+        expected = like[name]
+        if array.shape != expected.shape or array.dtype != expected.dtype:
+            raise CorruptWeights(
+                f"{name} is {array.dtype}{list(array.shape)}, expected {expected.dtype}{list(expected.shape)}"
+            )
+        if not np.isfinite(array).all():
+            raise CorruptWeights(f"{name} holds a value that is not finite (the client's training diverged)")
+
+
+def sha256(weights: Weights) -> str:
+    """Hash names, shapes and values: equal hashes mean bit-identical weights, however they were encoded."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = np.ascontiguousarray(weights[name])
+        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
