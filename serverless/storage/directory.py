@@ -1,0 +1,127 @@
+"""A folder as an object store: the embedded default.
+
+What it grants are ``file://`` URLs. Nobody stands between a function and the file system, so neither their expiry nor
+their verb can be enforced, as a real store does: functions are trusted to use what they were given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from serverless.functions.transfer import write_whole
+from serverless.storage.protocol import (
+    ObjectInfo,
+    ObjectMissing,
+    StoreError,
+    Verb,
+    check_grant,
+    check_key,
+    check_prefix,
+)
+from serverless.storage.settings import DirectorySettings
+
+
+def open_directory(settings: DirectorySettings, prefix: str) -> DirectoryStore:
+    """Open the store of one run; see :func:`serverless.storage.open_store`."""
+    root = settings.root.absolute()
+    with _explained("open the object store", root):
+        root.mkdir(parents=True, exist_ok=True)
+        root = root.resolve()
+        return DirectoryStore(_inside(root, root / check_key(prefix)))
+
+
+@dataclass(frozen=True)
+class DirectoryStore:
+    """An :class:`~serverless.storage.protocol.ObjectStore` in ``folder``: one file per object, by its key."""
+
+    folder: Path
+
+    def put(self, key: str, data: bytes) -> None:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        path = self._path(key)
+        with _explained("write object", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, data)
+
+    def get(self, key: str) -> bytes:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        path = self._path(key)
+        with _explained("read object", path):
+            return path.read_bytes()
+
+    def stat(self, key: str) -> ObjectInfo:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        path = self._path(key)
+        with _explained("find object", path):
+            if not path.is_dir():
+                return ObjectInfo(key, path.stat().st_size)
+        raise ObjectMissing(f"there is no object {path}, only others below it")
+
+    def list(self, prefix: str = "") -> tuple[ObjectInfo, ...]:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        found = []
+        for path in self._files(prefix):
+            try:
+                found.append(ObjectInfo(path.relative_to(self.folder).as_posix(), path.stat().st_size))
+            except FileNotFoundError:
+                continue  # deleted meanwhile
+        return tuple(sorted(found, key=lambda info: info.key))
+
+    def delete_prefix(self, prefix: str = "") -> None:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        folders: set[Path] = set()
+        for path in self._files(prefix):
+            with _explained("delete object", path):
+                path.unlink(missing_ok=True)
+            inside = path.relative_to(self.folder).parents
+            folders.update(self.folder / folder for folder in inside)
+        for folder in sorted(folders, reverse=True):  # the deepest first
+            try:
+                folder.rmdir()
+            except OSError:
+                continue  # it holds something else, or is gone
+
+    def grant(self, key: str, verb: Verb, expires_s: int) -> str:
+        """See :class:`~serverless.storage.protocol.ObjectStore`; the folder of a ``PUT`` is made.
+
+        Only the path is granted: a directory cannot expire or enforce anything.
+        """
+        check_grant(verb, expires_s)
+        path = self._path(key)
+        if verb == "PUT":
+            with _explained("make the folder of object", path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+        return path.as_uri()
+
+    def _path(self, key: str) -> Path:
+        return _inside(self.folder, self.folder / check_key(key))
+
+    def _files(self, prefix: str) -> Iterator[Path]:
+        check_prefix(prefix)
+        start = self.folder / prefix.rpartition("/")[0]
+        for path in start.rglob("[!.]*"):  # the others are not finished
+            if path.is_file() and path.relative_to(self.folder).as_posix().startswith(prefix):
+                yield path
+
+
+def _inside(folder: Path, path: Path) -> Path:
+    """Return ``path``; refuse it if a symbolic link leads it out of ``folder``."""
+    if not path.resolve().is_relative_to(folder):
+        raise StoreError(f"object {path} is refused: a symbolic link leads it out of {folder}")
+    return path
+
+
+@contextmanager
+def _explained(doing: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissing(f"cannot {doing}: there is no {path}") from error
+    except OSError as error:
+        raise StoreError(
+            f"cannot {doing} {path}: {error.strerror or error}. Choose a folder that can be written, with space "
+            f"to spare: store.root=PATH"
+        ) from error

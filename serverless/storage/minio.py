@@ -1,0 +1,186 @@
+"""MinIO, or any store that speaks S3, through the ``minio`` SDK."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from minio.error import MinioException, S3Error
+
+from serverless.storage.protocol import (
+    ObjectInfo,
+    ObjectMissing,
+    StoreError,
+    Verb,
+    check_grant,
+    check_key,
+    check_prefix,
+)
+from serverless.storage.settings import MinioSettings
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_MISSING = {"NoSuchKey", "NoSuchObject"}
+
+
+def open_minio(settings: MinioSettings, prefix: str, environ: Mapping[str, str]) -> MinioStore:
+    """Open the store of one run and make its bucket; see :func:`serverless.storage.open_store`."""
+    check_key(prefix)
+    client = _client(settings, settings.endpoint, environ)
+    signer = client
+    if settings.functions_endpoint is not None:
+        signer = _client(settings, settings.functions_endpoint, environ)
+    store = MinioStore(settings, prefix, client, signer)
+    with store.explained("open", ""):
+        if not client.bucket_exists(settings.bucket):
+            _make_bucket(client, settings)
+    return store
+
+
+def _make_bucket(client: Minio, settings: MinioSettings) -> None:
+    try:
+        client.make_bucket(settings.bucket, location=settings.region)
+    except S3Error as error:
+        if error.code != "BucketAlreadyOwnedByYou":  # another run was quicker
+            raise
+
+
+def _client(settings: MinioSettings, endpoint: str, environ: Mapping[str, str]) -> Minio:
+    if settings.ca_file is not None and not settings.ca_file.is_file():
+        raise StoreError(f"store.ca_file={settings.ca_file}: no such file; name a PEM file, or null for certifi's")
+    retries = urllib3.Retry(
+        total=settings.retries,
+        backoff_factor=0.2,
+        status_forcelist=(500, 502, 503, 504),
+        raise_on_status=False,
+        respect_retry_after_header=False,  # a server must not decide how long a run hangs
+    )
+    pool = urllib3.PoolManager(
+        maxsize=64,
+        timeout=urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s),
+        retries=retries,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(settings.ca_file or certifi.where()),
+    )
+    access_key = _credential("access_key_env", settings.access_key_env, environ)
+    secret_key = _credential("secret_key_env", settings.secret_key_env, environ)
+    try:
+        return Minio(
+            endpoint,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=settings.secure,
+            region=settings.region,
+            http_client=pool,
+        )
+    except ValueError as error:
+        raise StoreError(
+            f"store.endpoint={endpoint!r} is not allowed: {error}. Give host:port without a scheme, and "
+            f"store.secure=true for HTTPS"
+        ) from error
+
+
+def _credential(setting: str, variable: str, environ: Mapping[str, str]) -> str:
+    if not _VARIABLE.fullmatch(variable):
+        raise StoreError(  # the value is not shown: it may be the credential itself
+            f"store.{setting} must be the name of an environment variable (capitals, digits, _), not a credential"
+        )
+    if not environ.get(variable):
+        raise StoreError(
+            f"the environment variable {variable} is not set: export the credential of the object store in it, "
+            f"or name another variable with store.{setting}=NAME"
+        )
+    return environ[variable]
+
+
+@dataclass(frozen=True)
+class MinioStore:
+    """An :class:`~serverless.storage.protocol.ObjectStore` in a bucket, under ``prefix``; safe to share by threads."""
+
+    settings: MinioSettings
+    prefix: str
+    _client: Minio = field(repr=False)
+    _signer: Minio = field(repr=False)
+
+    def put(self, key: str, data: bytes) -> None:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        with self.explained("write", key):
+            self._client.put_object(self.settings.bucket, self._name(key), io.BytesIO(data), len(data))
+
+    def get(self, key: str) -> bytes:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        with self.explained("read", key):
+            answer = self._client.get_object(self.settings.bucket, self._name(key))
+            try:
+                return bytes(answer.read())
+            finally:
+                answer.close()
+                answer.release_conn()
+
+    def stat(self, key: str) -> ObjectInfo:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        with self.explained("find", key):
+            found = self._client.stat_object(self.settings.bucket, self._name(key))
+            return ObjectInfo(key, found.size or 0)
+
+    def list(self, prefix: str = "") -> tuple[ObjectInfo, ...]:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        own = f"{self.prefix}/"
+        with self.explained("list", prefix):
+            start = own + check_prefix(prefix)
+            listed = list(self._client.list_objects(self.settings.bucket, prefix=start, recursive=True))
+        found = [
+            ObjectInfo(item.object_name.removeprefix(own), item.size or 0)
+            for item in listed
+            if item.object_name and not item.is_dir
+        ]
+        return tuple(sorted(found, key=lambda info: info.key))
+
+    def delete_prefix(self, prefix: str = "") -> None:
+        """See :class:`~serverless.storage.protocol.ObjectStore`."""
+        doomed = [DeleteObject(self._name(info.key)) for info in self.list(prefix)]
+        with self.explained("delete", prefix):
+            errors = list(self._client.remove_objects(self.settings.bucket, doomed))
+        if errors:
+            raise StoreError(f"cannot delete {len(errors)} objects under {self._where(prefix)}: {errors[0].message}")
+
+    def grant(self, key: str, verb: Verb, expires_s: int) -> str:
+        """See :class:`~serverless.storage.protocol.ObjectStore`; signed here, without asking the server."""
+        check_grant(verb, expires_s)
+        with self.explained("grant", key):
+            return self._signer.get_presigned_url(
+                verb, self.settings.bucket, self._name(key), expires=timedelta(seconds=expires_s)
+            )
+
+    @contextmanager
+    def explained(self, doing: str, key: str) -> Iterator[None]:
+        """Turn what the SDK raises into a :class:`StoreError` that says where, and what to do."""
+        try:
+            yield
+        except S3Error as error:
+            if error.code in _MISSING:
+                raise ObjectMissing(f"cannot {doing}: there is no object {self._where(key)}") from error
+            raise StoreError(
+                f"cannot {doing} {self._where(key)}: the server says {error.code}: {error.message}. Check the "
+                f"credentials in {self.settings.access_key_env} and {self.settings.secret_key_env}, and "
+                f"store.bucket and store.region"
+            ) from error
+        except (MinioException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise StoreError(
+                f"cannot {doing} {self._where(key)}: {error}. Check that a server answers at store.endpoint="
+                f"{self.settings.endpoint}, and store.secure, store.ca_file and store.bucket"
+            ) from error
+
+    def _name(self, key: str) -> str:
+        return f"{self.prefix}/{check_key(key)}"
+
+    def _where(self, key: str) -> str:
+        scheme = "https" if self.settings.secure else "http"
+        return f"{scheme}://{self.settings.endpoint}/{self.settings.bucket}/{self.prefix}/{key}"
