@@ -1,0 +1,185 @@
+"""The bare loop: federated averaging with no system around it.
+
+A pool of worker processes, one thread each, and pipes: the least that a federation on one machine can cost, and so the
+lower bound that every other backend's overhead is quoted against.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from baselines import worker
+from metrics.clocks import now
+from metrics.phases import RoundClock
+from metrics.probe import Probe
+from metrics.recorder import Recorder
+from metrics.rows import invocation_row, round_row
+from metrics.tables import InvocationRow
+from task.aggregation import StreamingAverage
+from task.data import DataSettings, Mnist, load_mnist
+from task.evaluation import Evaluation, evaluate
+from task.job import FederatedJob
+from task.models import initial_weights
+from task.runtime import ONE_THREAD, tensorflow
+from task.selection import select_clients
+from task.weights import Weights, dumps, loads, sha256
+
+
+@dataclass(frozen=True)
+class InprocessSettings:
+    """How the bare loop runs.
+
+    Parameters
+    ----------
+    workers
+        Worker processes: how many clients train at once, one thread each.
+    data
+        Where the images are.
+    """
+
+    workers: int
+    data: DataSettings
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """An answer and when the controller had it."""
+
+    answer: worker.Answer
+    at: float
+
+
+def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> Weights:
+    """Learn ``job`` and return the final global weights.
+
+    Raises
+    ------
+    concurrent.futures.process.BrokenProcessPool
+        If a worker process dies.
+    """
+    with recorder.setup("load the data and TensorFlow"):
+        mnist = load_mnist(settings.data)
+        tensorflow()
+    weights = initial_weights(job.model, job.seed)
+    states: dict[int, bytes | None] = {}
+    with recorder.setup(f"start {settings.workers} workers"):
+        pool = _start_pool(job, settings)
+    with pool:
+        for server_round in range(1, job.rounds + 1):
+            weights, evaluation = _round(job, server_round, weights, states, mnist, pool, recorder)
+            if job.reached(evaluation.test_accuracy):
+                break
+    return weights
+
+
+def _round(
+    job: FederatedJob,
+    server_round: int,
+    weights: Weights,
+    states: dict[int, bytes | None],
+    mnist: Mnist,
+    pool: ProcessPoolExecutor,
+    recorder: Recorder,
+) -> tuple[Weights, Evaluation]:
+    clock = RoundClock()
+    with clock.phase("select"):
+        clients = select_clients(job, server_round)
+    with clock.phase("publish"):
+        blob = dumps(weights)
+
+    sent = now()
+    futures = [pool.submit(worker.work, client, server_round, blob, states.get(client)) for client in clients]
+    sent_at = now()
+    arrived = {done.answer.client_id: done for done in map(_arrival, as_completed(futures))}
+    clock.add_fan_out(sent, now(), [done.answer.work for done in arrived.values()], sent_at=sent_at)
+    answers = [arrived[client].answer for client in clients]
+
+    probe = Probe()
+    with clock.phase("aggregate"), probe.phase("aggregate"):
+        average = StreamingAverage()
+        for answer in answers:
+            average.add(loads(answer.weights), answer.num_examples)
+        weights = average.result()
+        states.update({answer.client_id: answer.optimizer_state for answer in answers})
+    with clock.phase("evaluate"), probe.phase("evaluate"):
+        evaluation = evaluate(job.model, weights, mnist.test_images, mnist.test_labels)
+
+    times, work = clock.close(), probe.report()
+    rows = [_client_row(recorder.run_id, server_round, arrived[client], sent, len(blob)) for client in clients]
+    rows.append(
+        invocation_row(
+            work,
+            submitted_at=work.started_at,
+            run_id=recorder.run_id,
+            server_round=server_round,
+            function="aggregator",
+            client_s=work.seconds,
+        )
+    )
+    row = round_row(
+        times,
+        rows,
+        run_id=recorder.run_id,
+        server_round=server_round,
+        started_at=clock.started_at,
+        test_accuracy=evaluation.test_accuracy,
+        test_loss=evaluation.test_loss,
+        weights_sha256=sha256(weights),
+    )
+    recorder.round(row, rows)
+    return weights, evaluation
+
+
+def _arrival(future: Future[worker.Answer]) -> _Arrived:
+    return _Arrived(future.result(), now())
+
+
+def _client_row(run_id: str, server_round: int, arrived: _Arrived, submitted_at: float, bytes_in: int) -> InvocationRow:
+    answer = arrived.answer
+    return invocation_row(
+        answer.work,
+        submitted_at=submitted_at,
+        run_id=run_id,
+        server_round=server_round,
+        function="client",
+        client_id=answer.client_id,
+        client_s=arrived.at - submitted_at,
+        bytes_in=bytes_in,
+        bytes_out=len(answer.weights),
+        num_examples=answer.num_examples,
+        train_loss=answer.train_loss,
+    )
+
+
+def _start_pool(job: FederatedJob, settings: InprocessSettings) -> ProcessPoolExecutor:
+    """Start all workers now: their start-up is set-up, not the first round."""
+    pool = ProcessPoolExecutor(
+        settings.workers,
+        mp_context=get_context("spawn"),
+        initializer=worker.start,
+        initargs=(job, settings.data),
+    )
+    with _environment(FL_PROCESS_ROLE="client", **ONE_THREAD):
+        for ready in [pool.submit(worker.is_ready) for _ in range(settings.workers)]:
+            ready.result()
+    return pool
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Give the processes that are started inside these environment variables."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
