@@ -1,0 +1,153 @@
+"""Control groups that hold containers to their memory limit, in either version of the kernel's interface.
+
+A group of the server's own lies below the group that the server itself runs in (so that outer limits keep
+holding), with one group per container in it. Kernel documentation: ``cgroup-v1/memory.rst``, ``cgroup-v2.rst``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_PREFIX = "fl-emulator-"
+_REMOVE_TRIES, _REMOVE_PAUSE_S = 20, 0.01  # the kernel lets go of an ended process's group a little later
+
+
+@dataclass(frozen=True)
+class _Version:
+    name: str
+    limits: dict[str, str]  # file -> what to write, {bytes} being the limit
+    optional: frozenset[str]  # files that exist only with swap accounting
+    events: str  # the file that counts kills in a line "oom_kill N"
+
+
+_V1 = _Version(
+    "cgroup-v1",
+    {"memory.limit_in_bytes": "{bytes}", "memory.memsw.limit_in_bytes": "{bytes}"},
+    frozenset({"memory.memsw.limit_in_bytes"}),
+    "memory.oom_control",
+)
+_V2 = _Version(
+    "cgroup-v2",
+    {"memory.max": "{bytes}", "memory.swap.max": "0", "memory.oom.group": "1"},
+    frozenset({"memory.swap.max", "memory.oom.group"}),
+    "memory.events",
+)
+
+
+@dataclass(frozen=True)
+class MemoryGroup:
+    """The group of one container."""
+
+    path: Path
+    version: _Version
+
+    def admit(self, pid: int) -> None:
+        """Put a process, with the children it will have, under the limit."""
+        (self.path / "cgroup.procs").write_text(str(pid))
+
+    def exhausted(self) -> bool:
+        """Whether the kernel has killed a process of the group for its memory."""
+        events = (self.path / self.version.events).read_text().splitlines()
+        return any(line.split()[0] == "oom_kill" and line.split()[1] != "0" for line in events)
+
+    async def remove(self) -> None:
+        """End what still runs in the group (a function may have left its process group), and remove it."""
+        for _ in range(_REMOVE_TRIES):
+            with contextlib.suppress(OSError):
+                for pid in (self.path / "cgroup.procs").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
+            if not self.path.exists():
+                return
+            await asyncio.sleep(_REMOVE_PAUSE_S)
+
+
+class MemoryGroups:
+    """The group of one server, and those of its containers in it.
+
+    Raises
+    ------
+    OSError
+        If no memory cgroup can be written here.
+    """
+
+    def __init__(self, path: Path, version: _Version) -> None:
+        self._path, self._version = path, version
+        _remove_abandoned(path.parent)
+        path.mkdir()
+        try:
+            if version is _V2:
+                (path / "cgroup.subtree_control").write_text("+memory")
+            self.create("probe", 1 << 30).path.rmdir()
+        except OSError:
+            path.rmdir()
+            raise
+
+    @property
+    def name(self) -> str:
+        """``cgroup-v1`` or ``cgroup-v2``."""
+        return self._version.name
+
+    def create(self, name: str, limit_bytes: int) -> MemoryGroup:
+        """Return a new, empty group with a limit."""
+        group = MemoryGroup(self._path / name, self._version)
+        group.path.mkdir()
+        try:
+            for file, value in self._version.limits.items():
+                if file not in self._version.optional or (group.path / file).exists():
+                    (group.path / file).write_text(value.format(bytes=limit_bytes))
+        except OSError:
+            group.path.rmdir()
+            raise
+        return group
+
+    async def close(self) -> None:
+        """Remove the server's group; those of its containers must be gone."""
+        await MemoryGroup(self._path, self._version).remove()
+
+
+def memory_groups(proc: Path = Path("/proc/self")) -> MemoryGroups | None:
+    """Return groups where this process may make them, else None.
+
+    Parameters
+    ----------
+    proc
+        Where this process's ``cgroup`` and ``mounts`` are read.
+    """
+    for directory, version in _candidates(proc):
+        with contextlib.suppress(OSError):
+            return MemoryGroups(directory / f"{_PREFIX}{os.getpid()}", version)
+    return None
+
+
+def _candidates(proc: Path) -> Iterator[tuple[Path, _Version]]:
+    """Yield directories to try. In version 2, a group that holds processes cannot have groups with controllers
+    below it, so that the groups above are tried as well."""
+    lines = (line.split(":", 2) for line in (proc / "cgroup").read_text().splitlines())
+    own = {controllers: path.lstrip("/") for _, controllers, path in lines}
+    for line in (proc / "mounts").read_text().splitlines():
+        _, mount, kind, options, *_ = line.split()
+        if kind == "cgroup" and "memory" in options.split(","):
+            path = next(path for controllers, path in own.items() if "memory" in controllers.split(","))
+            yield Path(mount, path), _V1
+            yield Path(mount), _V1
+        elif kind == "cgroup2" and "" in own:
+            group = Path(mount, own[""])
+            yield from ((g, _V2) for g in (group, *group.parents) if g.is_relative_to(mount))
+
+
+def _remove_abandoned(directory: Path) -> None:
+    """Remove the groups of servers that were killed before they could do so, also of one that had our pid."""
+    for group in directory.glob(f"{_PREFIX}*"):
+        pid = group.name.removeprefix(_PREFIX)
+        if pid == str(os.getpid()) or not Path("/proc", pid).exists():
+            for abandoned in (*(path for path in group.iterdir() if path.is_dir()), group):
+                with contextlib.suppress(OSError):
+                    abandoned.rmdir()

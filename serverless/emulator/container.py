@@ -1,0 +1,197 @@
+"""The server's end of a container: an operating-system process that runs the action proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from serverless.emulator.action import Action
+from serverless.emulator.logs import ContainerLogs
+from serverless.emulator.memory import MemoryEnforcer, MemoryLimit
+from serverless.emulator.settings import MIB, EmulatorSettings
+
+_PROXY = Path(__file__).with_name("proxy.py")
+# A container sees as little of the machine's environment as one in a cluster: what programs need to start.
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SYSTEMROOT")
+
+
+class ContainerGoneError(Exception):
+    """The container's process ended instead of answering."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the action proxy answered; ``length`` in bytes is more than ``body`` where that was cut."""
+
+    status: int
+    body: bytes
+    length: int
+
+
+@dataclass(frozen=True)
+class ContainerHost:
+    """What all containers of a server share.
+
+    Parameters
+    ----------
+    settings
+        Interpreter, environment and result limit.
+    memory
+        What enforces memory limits.
+    http
+        The client for the containers' loopback ports.
+    directory
+        Where each container gets its working directory.
+    api_host
+        The server's own address, for ``__OW_API_HOST``.
+    """
+
+    settings: EmulatorSettings
+    memory: MemoryEnforcer
+    http: aiohttp.ClientSession
+    directory: Path
+    api_host: str
+
+    def environment(self, action: Action, home: Path) -> dict[str, str]:
+        """Return the whole environment of a container."""
+        return {
+            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "PYTHONIOENCODING": "utf-8",
+            "FL_PROCESS_ROLE": action.path,
+            "__OW_API_HOST": self.api_host,
+            **self.settings.container_env,
+        }
+
+
+class Container(asyncio.SubprocessProtocol):
+    """One container: started, initialised once, run many times, stopped while idle, destroyed.
+
+    It serves the one revision of the one action that it was started for.
+    """
+
+    def __init__(self, host: ContainerHost, action: Action) -> None:
+        self._host = host
+        self.action = action
+        self.is_initialized = False
+        self.is_paused = False
+        self.logs = ContainerLogs()
+        self._exited = asyncio.Event()
+        self._is_killed = False
+        self._home = Path(tempfile.mkdtemp(prefix=f"{action.name}-", dir=host.directory))
+        self._limit: MemoryLimit | None = None
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    async def start(self) -> None:
+        """Start the process.
+
+        Raises
+        ------
+        OSError
+            If it cannot be started.
+        """
+        host, home = self._host, self._home
+        self._limit = host.memory.create(home.name, self.action.limits.memory * MIB)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            # The listening socket is handed down: the first request waits in its queue until the proxy is up.
+            self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            command = (host.settings.python, "-P", _PROXY, listener.fileno(), os.getpid())
+            self._transport, _ = await asyncio.get_running_loop().subprocess_exec(
+                lambda: self,
+                *map(str, command),
+                stdin=asyncio.subprocess.DEVNULL,
+                cwd=home,
+                env=host.environment(self.action, home),
+                pass_fds=(listener.fileno(),),
+                start_new_session=True,
+            )
+        self._limit.admit(self._transport.get_pid())
+        if self._is_killed:
+            self._signal(signal.SIGKILL)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs (or is stopped)."""
+        return self._transport is not None and not self._exited.is_set()
+
+    async def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Answer:
+        """Send a request to the action proxy.
+
+        Raises
+        ------
+        ContainerGoneError
+            If the process ended instead of answering.
+        TimeoutError
+            If there was no answer within ``timeout_s``.
+        """
+        maximum = self._host.settings.max_result_bytes
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._host.http.post(self._url + path, json=body, timeout=timeout) as response:
+                kept, length = bytearray(), 0
+                async for chunk in response.content.iter_any():
+                    length += len(chunk)
+                    kept += chunk[: maximum - len(kept)]
+                return Answer(response.status, bytes(kept), length)
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+            raise ContainerGoneError from error
+
+    def memory_exhausted(self) -> bool:
+        """Whether the container was killed for its memory."""
+        return self._limit is not None and self._limit.exhausted()
+
+    def pause(self) -> None:
+        """Stop the process: it keeps its memory and gets no more CPU time."""
+        self.is_paused = True
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        if self.is_paused:
+            self.is_paused = False
+            self._signal(signal.SIGCONT)
+
+    async def kill(self) -> None:
+        """End the process and those that it started; its logs can still be collected."""
+        self._is_killed = True
+        if self._transport:
+            self._signal(signal.SIGKILL)
+            await self._exited.wait()
+
+    async def destroy(self) -> None:
+        """End the container and remove all that it held."""
+        await self.kill()
+        if self._transport:
+            self._transport.close()
+        if self._limit:
+            await self._limit.remove()
+        await asyncio.to_thread(shutil.rmtree, self._home, ignore_errors=True)
+
+    def _signal(self, number: int) -> None:
+        if self._transport:
+            with suppress(ProcessLookupError):  # its group, in which the processes it started are as well
+                os.killpg(self._transport.get_pid(), number)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Take what the function wrote."""
+        self.logs.feed(fd, data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """Take the end of a stream."""
+        self.logs.close(fd)
+
+    def process_exited(self) -> None:
+        """Note the end of the process."""
+        self._exited.set()

@@ -1,0 +1,93 @@
+"""Puts a server together, and takes it apart again so that nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from serverless.emulator.api import make_app
+from serverless.emulator.container import Container, ContainerHost
+from serverless.emulator.controller import Controller
+from serverless.emulator.invoker import Invoker
+from serverless.emulator.memory import memory_enforcer
+from serverless.emulator.pool import ContainerPool
+from serverless.emulator.settings import EmulatorSettings
+
+_DIRECTORY_PREFIX = "fl-emulator-"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server that answers.
+
+    Parameters
+    ----------
+    api_host
+        Its address, e.g. ``http://127.0.0.1:41233``.
+    memory_enforcement
+        What holds containers to their memory: ``cgroup-v1``, ``cgroup-v2`` or ``watchdog``.
+    """
+
+    api_host: str
+    memory_enforcement: str
+
+
+@asynccontextmanager
+async def serve(settings: EmulatorSettings, auth: str, host: str, port: int) -> AsyncIterator[Serving]:
+    """Serve until the context ends; then end all containers.
+
+    Parameters
+    ----------
+    settings
+        Limits and pool.
+    auth
+        The key ``uuid:key`` that opens the API.
+    host, port
+        Where to listen; port 0 takes a free one.
+
+    Raises
+    ------
+    OSError
+        If the address cannot be bound, or the memory enforcement that is asked for is not to be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=1024)
+    shown = f"[{host}]" if family == socket.AF_INET6 else host
+    api_host = f"http://{shown}:{listener.getsockname()[1]}"
+    memory = memory_enforcer(settings.memory_enforcement)
+    directory = _make_directory()
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=settings.destroy_after_s)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        containers = ContainerHost(settings, memory, http, directory, api_host)
+        pool = ContainerPool(settings, lambda action: Container(containers, action))
+        app = make_app(Controller(settings, Invoker(pool), auth))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener).start()
+            yield Serving(api_host, memory.name)
+        finally:
+            await asyncio.gather(*(site.stop() for site in list(runner.sites)))
+            await pool.close()
+            await runner.cleanup()
+            await memory.close()
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _make_directory() -> Path:
+    """Make the directory of the containers' working directories, and remove those of servers that were killed."""
+    for abandoned in Path(tempfile.gettempdir()).glob(f"{_DIRECTORY_PREFIX}*-*"):
+        pid = abandoned.name.removeprefix(_DIRECTORY_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            shutil.rmtree(abandoned, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_DIRECTORY_PREFIX}{os.getpid()}-"))
