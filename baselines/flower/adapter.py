@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
+
+import psutil
 
 from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan
 from baselines.flower.processes import processes
@@ -37,70 +38,73 @@ def run(job: FederatedJob, settings: FlowerSettings, recorder: Recorder) -> Weig
     directory = recorder.directory.absolute()
     for name in (SERVING, ERROR, FINAL_WEIGHTS, LOG):
         (directory / name).unlink(missing_ok=True)
+    plan = Plan.of(job, settings, recorder)
     try:
         with processes(directory / LOG, ENVIRONMENT) as started:
-            federation = Federation(started, settings)
-            return _run(job, settings, recorder, federation, directory)
+            return _run(plan, settings, recorder, Federation(started, settings))
+    except FlowerError as error:
+        raise FlowerError(f"{error}\n{_reason(directory)}") from error
     finally:
         _take_rounds(recorder)
         (directory / SERVING).unlink(missing_ok=True)
 
 
-def _run(
-    job: FederatedJob, settings: FlowerSettings, recorder: Recorder, federation: Federation, directory: Path
-) -> Weights:
-    plan = directory / "flower_plan.json"
-    Plan(
-        job=job,
-        data=settings.data,
-        run_id=recorder.run_id,
-        directory=directory,
-        watcher=recorder.watcher,
-        startup_timeout_s=settings.startup_timeout_s,
-        round_timeout_s=settings.round_timeout_s,
-    ).write(plan)
+def _run(plan: Plan, settings: FlowerSettings, recorder: Recorder, federation: Federation) -> Weights:
+    path, serving = plan.directory / "flower_plan.json", plan.directory / SERVING
+    plan.write(path)
     with recorder.setup("start the SuperLink"):
         federation.start_superlink()
     if settings.runtime == "deployment":
         with recorder.setup("start the SuperNodes"):
-            federation.start_supernodes(job.clients)
+            federation.start_supernodes(plan.job.clients)
     with recorder.setup("submit the run and start the ServerApp"):
-        flwr_run = federation.submit(job, plan)
+        flwr_run = federation.submit(plan.job, path)
         federation.wait(
-            lambda: (directory / SERVING).exists() or flwr_run.poll() is not None, "the ServerApp has not started"
+            lambda: bool(serving.exists() or _outcome(plan.directory) or flwr_run.poll() is not None),
+            "the ServerApp has not started",
         )
-    return _await_outcome(job, settings, federation, flwr_run, directory)
+    server = int(serving.read_text()) if serving.exists() else None
+    return _await_outcome(plan, settings, federation, server)
 
 
-def _await_outcome(
-    job: FederatedJob,
-    settings: FlowerSettings,
-    federation: Federation,
-    flwr_run: subprocess.Popen[bytes],
-    directory: Path,
-) -> Weights:
-    """Wait for the final weights, an error, or the end of ``flwr run`` without either."""
-    limit_s = settings.startup_timeout_s + job.rounds * settings.round_timeout_s
+def _await_outcome(plan: Plan, settings: FlowerSettings, federation: Federation, server: int | None) -> Weights:
+    """Wait for the final weights, an error, or the end of the ServerApp without either."""
+    limit_s = settings.startup_timeout_s + plan.job.rounds * settings.round_timeout_s
     deadline = time.monotonic() + limit_s
     while True:
-        ended = flwr_run.poll() is not None  # before looking: what it has left is complete then
-        if (directory / FINAL_WEIGHTS).exists():
-            return loads((directory / FINAL_WEIGHTS).read_bytes())
-        if (directory / ERROR).exists():
-            text = (directory / ERROR).read_text(encoding="utf-8")
-            raise FlowerError(f"the ServerApp failed; {LOG} in {directory} has Flower's log:\n{text}")
-        if ended:
-            raise FlowerError(
-                f"Flower ended the run without a result. The end of {directory / LOG}:\n{_tail(directory)}"
-            )
+        lives = server is not None and _lives(server)  # before looking: what it has left is complete then
+        outcome = _outcome(plan.directory)
+        if outcome and outcome.name == FINAL_WEIGHTS:
+            return loads(outcome.read_bytes())
+        if outcome:
+            raise FlowerError("the ServerApp failed")
+        if not lives:
+            raise FlowerError("the ServerApp ended without a result")
         federation.check()
         if time.monotonic() > deadline:
-            raise FlowerError(f"no result after {limit_s:g} s. The end of {directory / LOG}:\n{_tail(directory)}")
+            raise FlowerError(f"no result after {limit_s:g} s")
         time.sleep(_POLL_S)
 
 
-def _tail(directory: Path) -> str:
-    return (directory / LOG).read_text(encoding="utf-8", errors="replace")[-_TAIL_CHARACTERS:]
+def _outcome(directory: Path) -> Path | None:
+    """Return the file that the ServerApp leaves at its end."""
+    return next((path for name in (FINAL_WEIGHTS, ERROR) if (path := directory / name).exists()), None)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _reason(directory: Path) -> str:
+    """Return the ServerApp's traceback or, if it left none, the end of Flower's log."""
+    for name in (ERROR, LOG):
+        if (directory / name).exists():
+            text = (directory / name).read_text(encoding="utf-8", errors="replace")
+            return f"{directory / name}:\n{text[-_TAIL_CHARACTERS:]}"
+    return f"{directory / LOG} was not written"
 
 
 def _take_rounds(recorder: Recorder) -> None:

@@ -12,7 +12,7 @@ from typing import cast
 from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from baselines.flower.plan import Plan, plan_of
+from baselines.flower.plan import plan_of
 from baselines.flower.records import (
     ARRAYS,
     CONFIG,
@@ -57,13 +57,13 @@ def train(message: Message, context: Context) -> Message:
 
 
 def _train(message: Message, context: Context, probe: Probe) -> RecordDict:
-    plan, client_id = plan_of(context.run_config), _client_id(context)
+    plan, client_id = plan_of(context), _client_id(context)
     server_round = cast(int, message.content.config_records[CONFIG][SERVER_ROUND])
     with probe.phase("fetch"):
         weights = to_weights(message.content.array_records[ARRAYS])
         kept = context.state.array_records.get(OPTIMIZER)
         optimizer_state = None if kept is None else to_weights(kept)
-        mnist, partition = _images(plan)
+        mnist, partition = _images(plan.data, plan.job)
         mine = partition.indices[client_id]
         images, labels = mnist.train_images[mine], mnist.train_labels[mine]
     update = local_update(plan.job, client_id, server_round, weights, images, labels, optimizer_state, probe)
@@ -78,12 +78,8 @@ def _client_id(context: Context) -> int:
     return int(context.node_config[PARTITION])
 
 
-def _images(plan: Plan) -> tuple[Mnist, Partition]:
-    return _cached_images(plan.data, plan.job)
-
-
 @cache
-def _cached_images(data: DataSettings, job: FederatedJob) -> tuple[Mnist, Partition]:
+def _images(data: DataSettings, job: FederatedJob) -> tuple[Mnist, Partition]:
     """Read the data once per process."""
     mnist = load_mnist(data)
     return mnist, make_partition(job, mnist.train_labels)

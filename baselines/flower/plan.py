@@ -8,14 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flwr.app import UserConfig
+from flwr.app import Context
 
+from baselines.flower.settings import FlowerSettings
+from metrics.recorder import Recorder
 from task.data import DataSettings
 from task.job import FederatedJob, PartitionSpec
 
 FINAL_WEIGHTS = "final.safetensors"
 ERROR = "flower_error.txt"
-SERVING = "flower_serving"
+SERVING = "flower_serving"  # holds the process id of the ServerApp while it runs
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,20 @@ class Plan:
     watcher: str | None
     startup_timeout_s: float
     round_timeout_s: float
+
+    @classmethod
+    def of(cls, job: FederatedJob, settings: FlowerSettings, recorder: Recorder) -> Plan:
+        """Return the plan of a run of the harness; its paths are absolute, Flower's processes work elsewhere."""
+        data = settings.data
+        return cls(
+            job=job,
+            data=DataSettings(data.cache.absolute(), data.path.absolute() if data.path else None),
+            run_id=recorder.run_id,
+            directory=recorder.directory.absolute(),
+            watcher=str(Path(recorder.watcher).absolute()) if recorder.watcher else None,
+            startup_timeout_s=settings.startup_timeout_s,
+            round_timeout_s=settings.round_timeout_s,
+        )
 
     def write(self, path: Path) -> None:
         """Write the plan as JSON."""
@@ -68,16 +84,16 @@ class Plan:
         )
 
 
-def plan_of(run_config: UserConfig) -> Plan:
-    """Return the plan that a run configuration names or, for a ``flwr run`` by hand, spells out."""
-    return _plan_of(tuple(sorted(run_config.items())))
+def plan_of(context: Context) -> Plan:
+    """Return the plan that the run's configuration names or, for a ``flwr run`` by hand, spells out."""
+    path = context.run_config["plan"]
+    return _read(Path(str(path))) if path else _by_hand(dict(context.run_config), context.run_id)
 
 
-@cache
-def _plan_of(items: tuple[tuple[str, Any], ...]) -> Plan:
-    values = dict(items)
-    if values["plan"]:
-        return Plan.read(Path(values["plan"]))
+_read = cache(Plan.read)
+
+
+def _by_hand(values: dict[str, Any], run_id: int) -> Plan:
     target = values["target-accuracy"]
     job = FederatedJob(
         model=values["model"],
@@ -96,8 +112,8 @@ def _plan_of(items: tuple[tuple[str, Any], ...]) -> Plan:
     return Plan(
         job=job,
         data=DataSettings(cache=Path(values["data-cache"]).expanduser()),
-        run_id="by-hand",
-        directory=Path(values["out"]).expanduser().absolute(),
+        run_id=str(run_id),
+        directory=Path(values["out"]).expanduser().absolute() / str(run_id),
         watcher=None,
         startup_timeout_s=values["startup-timeout"],
         round_timeout_s=values["round-timeout"],

@@ -67,7 +67,7 @@ class Processes:
     def end(self) -> None:
         """End them all, and remove the folder."""
         try:
-            ended = end_all(self.folder)
+            sessions = end_all(self.folder)
         finally:
             for process in self._started:
                 process.wait()
@@ -75,7 +75,7 @@ class Processes:
             self._guard.stdin.close()
             self._guard.wait()
             _adopt_orphans(False)
-        _reap(ended - {process.pid for process in self._started})
+        _bury(sessions)
 
 
 @contextlib.contextmanager
@@ -100,7 +100,7 @@ def of(folder: Path) -> list[psutil.Process]:
 
 
 def end_all(folder: Path) -> set[int]:
-    """Kill the processes of ``folder`` until there are none, remove it, and return their ids.
+    """Kill the processes of ``folder`` until there are none, remove it, and return the ids of their sessions.
 
     Nothing is lost by a kill: their state is in memory and in ``folder``, and what a run is to keep it has written and
     moved into place already. Ray's own shutdown takes seconds and leaves files behind.
@@ -111,17 +111,17 @@ def end_all(folder: Path) -> set[int]:
         If some cannot be killed.
     """
     deadline = time.monotonic() + _END_TIMEOUT_S
-    ended: set[int] = set()
+    sessions: set[int] = set()
     while living := of(folder):
         if time.monotonic() > deadline:
             raise RuntimeError(f"processes of Flower that do not end: {[process.pid for process in living]}")
         for process in living:
-            ended.add(process.pid)
-            with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                sessions.add(os.getsid(process.pid))
                 process.kill()
         time.sleep(0.02)
     shutil.rmtree(folder, ignore_errors=True)
-    return ended
+    return sessions
 
 
 def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
@@ -141,7 +141,9 @@ def _adopt_orphans(adopt: bool) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
 
 
-def _reap(pids: set[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+def _bury(sessions: set[int]) -> None:
+    """Collect the exit status of adopted orphans: of these sessions only, a caller's own children are not touched."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, ProcessLookupError, ChildProcessError):
+            if os.getsid(child.pid) in sessions:
+                os.waitpid(child.pid, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 from baselines.flower.client_app import PARTITION
 from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan, plan_of
 from baselines.flower.records import METRICS
-from baselines.flower.strategy import RoundAveraging
+from baselines.flower.strategy import OrderedFedAvg
 from metrics.recorder import Recorder
 from task.data import load_mnist
 from task.models import initial_weights
@@ -27,14 +28,16 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run the job; the outcome is left as a file in the run's folder, where the adapter waits for it."""
-    plan = plan_of(context.run_config)
+    plan = plan_of(context)
     plan.directory.mkdir(parents=True, exist_ok=True)
-    (plan.directory / SERVING).touch()
+    _leave(plan, SERVING, str(os.getpid()).encode())
     try:
         _serve(grid, plan)
     except BaseException:
         _leave(plan, ERROR, traceback.format_exc().encode())
         raise
+    finally:
+        (plan.directory / SERVING).unlink()
 
 
 def _serve(grid: Grid, plan: Plan) -> None:
@@ -47,7 +50,7 @@ def _serve(grid: Grid, plan: Plan) -> None:
         node_ids = _wait_for_nodes(grid, plan)
     with recorder.setup("ask the nodes for their partitions"):
         nodes = _ask_for_partitions(grid, node_ids, plan)
-    strategy = RoundAveraging(plan, nodes, mnist, recorder)
+    strategy = OrderedFedAvg(plan, nodes, mnist, recorder)
     weights = strategy.learn(grid, initial_weights(plan.job.model, plan.job.seed))
     _leave(plan, FINAL_WEIGHTS, dumps(weights))
 

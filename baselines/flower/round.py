@@ -1,0 +1,101 @@
+"""One round, from its selection to its rows: who takes part, what came back, and where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
+
+from baselines.flower.plan import Plan
+from baselines.flower.post import Postmarks
+from baselines.flower.records import ARRAYS, CONFIG, SERVER_ROUND, Answer, read_answer, size_bytes
+from baselines.flower.rows import invocation_row
+from metrics.clocks import now
+from metrics.phases import RoundClock
+from metrics.tables import InvocationRow
+from task.selection import select_clients
+
+
+class ClientFailed(RuntimeError):  # noqa: N818 - reads as the fact that it states
+    """A client of the round has not delivered its update."""
+
+
+@dataclass
+class Round:
+    """A round that goes on, and its clock.
+
+    Parameters
+    ----------
+    plan
+        The run.
+    server_round
+        1-based number of the round.
+    nodes
+        Client id -> node that holds this client's partition.
+    marks
+        What passes through the grid.
+    """
+
+    plan: Plan
+    server_round: int
+    nodes: Mapping[int, int]
+    marks: Postmarks
+    clock: RoundClock = field(default_factory=RoundClock)
+    answers: list[Answer] = field(default_factory=list)
+
+    def open(self, arrays: ArrayRecord, config: ConfigRecord) -> list[Message]:
+        """Select the clients, and address a message with the global weights to each, in ascending order."""
+        with self.clock.phase("select"):
+            self.clients = select_clients(self.plan.job, self.server_round)
+        with self.clock.phase("publish"):
+            config[SERVER_ROUND] = self.server_round
+            content = RecordDict({ARRAYS: arrays, CONFIG: config})
+            messages = [
+                Message(content, dst_node_id=self.nodes[client], message_type=MessageType.TRAIN)
+                for client in self.clients
+            ]
+        self.bytes_in = size_bytes(arrays)
+        self.marks.clear()
+        self.fan_out_at = now()
+        return messages
+
+    def collect(self) -> None:
+        """Take the answers in ascending client order, and divide the time since the messages left."""
+        answered_at = now()
+        self.answers = [read_answer(client, self.marks.replies.get(self.nodes[client])) for client in self.clients]
+        works = [answer.work for answer in self.answers if answer.work]
+        self.clock.add_fan_out(self.fan_out_at, answered_at, works, sent_at=self.marks.sent_at or answered_at)
+
+    def refuse_failures(self) -> None:
+        """End the run at a failed client: an average without it would be another learning task.
+
+        Raises
+        ------
+        ClientFailed
+            With the first failed client's traceback.
+        """
+        failed = [answer for answer in self.answers if answer.error_kind]
+        if failed:
+            first = failed[0]
+            raise ClientFailed(
+                f"{len(failed)} of {len(self.answers)} clients failed in round {self.server_round} "
+                f"(flower.round_timeout_s={self.plan.round_timeout_s:g}); the first is client {first.client_id}, "
+                f"{first.error_kind}:\n{first.error}"
+            )
+
+    def invocations(self) -> list[InvocationRow]:
+        """Return a row per client, of the failed ones too."""
+        messages = {node: message_id for message_id, node in self.marks.nodes.items()}
+        return [
+            invocation_row(
+                self.plan.run_id,
+                self.server_round,
+                answer,
+                message_id=messages.get(self.nodes[answer.client_id]),
+                submitted_at=self.fan_out_at,
+                arrived_at=self.marks.arrived_at.get(self.nodes[answer.client_id]),
+                bytes_in=self.bytes_in,
+            )
+            for answer in self.answers
+        ]
