@@ -22,6 +22,7 @@ import psutil
 HOME = "FLWR_HOME"
 _END_TIMEOUT_S = 20.0
 _PR_SET_CHILD_SUBREAPER = 36  # man 2 prctl
+_PR_GET_CHILD_SUBREAPER = 37
 
 
 class Processes:
@@ -47,7 +48,7 @@ class Processes:
         self.folder = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp")).resolve()
         self._guard = _start_guard(self.folder)
         self._environment = {**os.environ, **environment, HOME: str(self.folder), "RAY_TMPDIR": str(self.folder)}
-        _adopt_orphans(True)
+        self._adopted = _adopt_orphans(True)
 
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command in a session of its own, so that a Ctrl-C in the terminal reaches this process only."""
@@ -74,7 +75,7 @@ class Processes:
             assert self._guard.stdin is not None
             self._guard.stdin.close()
             self._guard.wait()
-            _adopt_orphans(False)
+            _adopt_orphans(self._adopted)
         _bury(sessions)
 
 
@@ -135,10 +136,17 @@ def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _adopt_orphans(adopt: bool) -> None:
-    """Become, or cease to be, the parent of descendants whose own parent has ended: only a parent can bury them."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
+def _adopt_orphans(adopt: bool) -> bool:
+    """Become, or cease to be, the parent of descendants whose own parent has ended; return whether this one was.
+
+    Only a parent can bury the dead. Elsewhere than on Linux init does it.
+    """
+    if sys.platform != "linux":
+        return False
+    libc, before = ctypes.CDLL(None), ctypes.c_int()
+    libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(adopt), 0, 0, 0)
+    return bool(before.value)
 
 
 def _bury(sessions: set[int]) -> None:

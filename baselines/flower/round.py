@@ -10,9 +10,9 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 from baselines.flower.plan import Plan
 from baselines.flower.post import Postmarks
 from baselines.flower.records import ARRAYS, CONFIG, SERVER_ROUND, Answer, read_answer, size_bytes
-from baselines.flower.rows import invocation_row
 from metrics.clocks import now
 from metrics.phases import RoundClock
+from metrics.rows import invocation_row
 from metrics.tables import InvocationRow
 from task.selection import select_clients
 
@@ -87,15 +87,23 @@ class Round:
     def invocations(self) -> list[InvocationRow]:
         """Return a row per client, of the failed ones too."""
         messages = {node: message_id for message_id, node in self.marks.nodes.items()}
-        return [
-            invocation_row(
-                self.plan.run_id,
-                self.server_round,
-                answer,
-                message_id=messages.get(self.nodes[answer.client_id]),
-                submitted_at=self.fan_out_at,
-                arrived_at=self.marks.arrived_at.get(self.nodes[answer.client_id]),
-                bytes_in=self.bytes_in,
-            )
-            for answer in self.answers
-        ]
+        return [self._invocation(answer, messages.get(self.nodes[answer.client_id])) for answer in self.answers]
+
+    def _invocation(self, answer: Answer, message_id: str | None) -> InvocationRow:
+        arrived_at = self.marks.arrived_at.get(self.nodes[answer.client_id])
+        return invocation_row(
+            answer.work,
+            submitted_at=self.fan_out_at,
+            run_id=self.plan.run_id,
+            server_round=self.server_round,
+            function="client",
+            client_id=answer.client_id,
+            activation_id=message_id,
+            status="failed" if answer.error_kind else "success",
+            error_kind=answer.error_kind,
+            client_s=None if arrived_at is None else arrived_at - self.fan_out_at,
+            bytes_in=self.bytes_in,
+            bytes_out=size_bytes(answer.arrays) if answer.arrays is not None else None,
+            num_examples=answer.num_examples,
+            train_loss=answer.train_loss,
+        )

@@ -48,7 +48,7 @@ def _serve(grid: Grid, plan: Plan) -> None:
         mnist = load_mnist(plan.data)
     with recorder.setup("wait for the Flower nodes"):
         node_ids = _wait_for_nodes(grid, plan)
-    with recorder.setup("ask the nodes for their partitions"):
+    with recorder.setup("start the nodes' workers and ask for their partitions"):
         nodes = _ask_for_partitions(grid, node_ids, plan)
     strategy = OrderedFedAvg(plan, nodes, mnist, recorder)
     weights = strategy.learn(grid, initial_weights(plan.job.model, plan.job.seed))

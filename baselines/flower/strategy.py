@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
@@ -17,9 +18,9 @@ from baselines.flower.plan import Plan
 from baselines.flower.post import postmark
 from baselines.flower.records import ARRAYS, NUM_EXAMPLES, Answer, to_record, to_weights
 from baselines.flower.round import Round
-from baselines.flower.rows import round_row
 from metrics.probe import Probe
 from metrics.recorder import Recorder
+from metrics.rows import invocation_row, round_row
 from metrics.tables import append
 from task.aggregation import StreamingAverage
 from task.data import Mnist
@@ -89,7 +90,7 @@ class OrderedFedAvg(FedAvg):
             append(self._recorder.directory, *self._round.invocations())
             raise
         self._probe = Probe()
-        with self._round.clock.phase("aggregate"):
+        with self._round.clock.phase("aggregate"), self._probe.phase("aggregate"):
             self._weights, num_examples = average(self._round.answers)
         with self._round.clock.phase("publish"):
             arrays = to_record(self._weights)
@@ -99,21 +100,25 @@ class OrderedFedAvg(FedAvg):
         """Evaluate the global model, and close the round; Flower calls it for the initial weights as round 0."""
         if server_round == 0:
             return None
-        with self._round.clock.phase("evaluate"):
+        with self._round.clock.phase("evaluate"), self._probe.phase("evaluate"):
             test = self._mnist.test_images, self._mnist.test_labels
             evaluation = evaluate(self._plan.job.model, self._weights, *test)
-        times = self._round.clock.close()
-        row = round_row(
-            self._plan.run_id,
-            server_round,
-            self._round.answers,
-            evaluation,
-            started_at=self._round.clock.started_at,
-            weights_sha256=sha256(self._weights),
-            server_cpu_s=self._probe.report().cpu_s,
-            times=times,
+        times, work = self._round.clock.close(), self._probe.report()
+        known: dict[str, Any] = {"run_id": self._plan.run_id, "server_round": server_round}
+        server = invocation_row(
+            work, submitted_at=work.started_at, function="aggregator", client_s=work.seconds, **known
         )
-        self._recorder.round(row, self._round.invocations())
+        rows = [*self._round.invocations(), server]
+        row = round_row(
+            times,
+            rows,
+            started_at=self._round.clock.started_at,
+            test_accuracy=evaluation.test_accuracy,
+            test_loss=evaluation.test_loss,
+            weights_sha256=sha256(self._weights),
+            **known,
+        )
+        self._recorder.round(row, rows)
         if self._plan.job.reached(evaluation.test_accuracy):
             raise TargetReached
         return MetricRecord({"accuracy": evaluation.test_accuracy, "loss": evaluation.test_loss})
