@@ -1,0 +1,212 @@
+"""Reading and writing by URL, against files and against servers that refuse, fail and break off."""
+
+import http.server
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serverless.functions import transfer
+from serverless.functions.transfer import TransferError, deliver, fetch
+
+SIGNED = "X-Amz-Signature=7f3a"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Keeps what is put; answers the statuses of ``script`` first, then does as it is told."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.objects = {}
+        self.script = []
+        self.asked = []
+        self.connections = set()
+
+    def url(self, key):
+        return f"http://127.0.0.1:{self.server_port}/bucket/{key}?{SIGNED}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def _answer(self, status, body=b"", promised=None, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(promised or len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _handled(self, body):
+        self.server.asked.append((self.command, self.path, body))
+        self.server.connections.add(self.client_address)
+        step = self.server.script.pop(0) if self.server.script else None
+        if step == "break off":
+            self.close_connection = True
+        elif step == "half":
+            self.close_connection = True
+            self._answer(200, b"half", promised=8)
+        elif isinstance(step, int):
+            self._answer(step, b"<Error/>", Location="http://127.0.0.1:1/elsewhere")
+        return step is not None
+
+    def do_GET(self):
+        if not self._handled(b""):
+            self._answer(200, self.server.objects[self.path])
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self._handled(body):
+            self.server.objects[self.path] = body
+            self._answer(200)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
+    transfer._session.cache_clear()
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    transfer._session.cache_clear()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@given(st.binary(max_size=5000))
+def test_a_file_comes_back_as_it_was_delivered(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("objects") / "an object"
+    deliver(path.as_uri(), data)
+    assert fetch(path.as_uri()) == data
+    assert [item.name for item in path.parent.iterdir()] == ["an object"]
+
+
+def test_a_missing_file_is_the_answer_404(tmp_path):
+    with pytest.raises(TransferError, match="nothing: No such file") as caught:
+        fetch((tmp_path / "nothing").as_uri())
+    assert caught.value.status == 404
+
+
+def test_a_delivery_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "object"
+    deliver(path.as_uri(), b"old")
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "replace", full)
+    with pytest.raises(TransferError, match="No space left"):
+        deliver(path.as_uri(), b"new")
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["object"]
+
+
+def test_a_reader_sees_a_whole_file_while_it_is_written_again_and_again(tmp_path):
+    url = (tmp_path / "object").as_uri()
+    contents = [bytes([letter]) * 1_000_000 for letter in b"ab"]
+    deliver(url, contents[0])
+    done = threading.Event()
+
+    def write():
+        for count in range(200):
+            deliver(url, contents[count % 2])
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not done.is_set():
+        assert fetch(url) in contents
+    writer.join()
+
+
+@pytest.mark.parametrize("url", ["ftp://host/a?X=7f3a", "file://other-host/a", "/a/path", "http://[::1/a?X=7f3a", ""])
+def test_other_urls_are_refused(url):
+    with pytest.raises(TransferError) as caught:
+        fetch(url)
+    assert "7f3a" not in str(caught.value)
+
+
+def test_an_object_comes_back_by_http(server):
+    data = bytes(range(256)) * 9000
+    deliver(server.url("k"), data)
+    assert fetch(server.url("k")) == data
+
+
+def test_one_connection_serves_many_transfers(server):
+    for number in range(5):
+        deliver(server.url(str(number)), b"x")
+        fetch(server.url(str(number)))
+    assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("step", [500, 503, "break off", "half"])
+@pytest.mark.parametrize("verb", ["GET", "PUT"])
+def test_what_may_pass_is_tried_again(server, step, verb):
+    key = server.url("k")
+    deliver(key, b"content")
+    server.asked.clear()
+    server.script = [step, step]
+    if verb == "GET":
+        assert fetch(key) == b"content"
+    else:
+        deliver(key, b"later")
+        server.script = []
+        assert fetch(key) == b"later"
+    assert len([command for command, *_ in server.asked if command == verb]) >= 3
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 403, 404, 412])
+def test_a_refusal_is_final(server, status):
+    server.script = [status] * 9
+    with pytest.raises(TransferError, match=f"/bucket/k: {status} .*attempt 1 of 4") as caught:
+        fetch(server.url("k"))
+    assert caught.value.status == status
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(("step", "status"), [(503, 503), ("break off", None), ("half", None)])
+def test_it_gives_up_after_a_few_attempts(server, step, status):
+    server.script = [step] * 99
+    with pytest.raises(TransferError, match="attempt 4 of 4") as caught:
+        fetch(server.url("k"))
+    assert caught.value.status == status
+    assert len(server.asked) == transfer.ATTEMPTS
+
+
+@pytest.mark.parametrize("step", [403, 503, "break off", "half"])
+def test_no_signature_is_shown(server, step):
+    server.script = [step] * 9
+    with pytest.raises(TransferError) as caught:
+        fetch(server.url("k"))
+    assert "7f3a" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(transfer, "READ_WITHIN_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/k?{SIGNED}"
+        with pytest.raises(TransferError, match=r"no answer from the object store .*attempt 4 of 4"):
+            fetch(url)
+
+
+def test_it_is_light_enough_to_ship():
+    """Neither ``requests`` nor anything else of ours is imported before an http URL asks for it."""
+    code = (
+        "import sys; import serverless.functions.transfer; print(*sorted(name for name in sys.modules"
+        " if name.split('.')[0] in ('requests', 'urllib3', 'numpy', 'serverless', 'task', 'metrics')))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.split() == ["serverless", "serverless.functions", "serverless.functions.transfer"]
