@@ -1,0 +1,129 @@
+"""One configuration from its plan to its tables: every run in its own process, one after another."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from experiments.archive import arrange, finished_row, locked, make_room
+from experiments.compose import Cell
+from experiments.config import CONFIGS, ExperimentConfig
+from experiments.identity import identify
+from experiments.live import View, open_view
+from experiments.plan import RunPlan, plan_runs
+from experiments.records import Identity, RunFile
+from experiments.registry import BACKENDS
+from experiments.settings import data_settings
+from experiments.supervise import CHILD, StopRequest, supervise
+from experiments.verdict import judge
+from experiments.watcher import Watcher
+from metrics.clocks import now
+from metrics.provenance import Provenance, collect_provenance
+from metrics.tables import RunRow, append, collect
+
+
+@dataclass
+class CellResult:
+    """How the runs of a cell ended.
+
+    Parameters
+    ----------
+    rows
+        The rows of all runs that are over, those kept from earlier included.
+    signal_number
+        The signal that stopped it, if one did.
+    """
+
+    rows: dict[str, RunRow] = field(default_factory=dict)
+    signal_number: int | None = None
+
+    @property
+    def failed(self) -> list[RunRow]:
+        """The runs that did not succeed."""
+        return [row for row in self.rows.values() if row.status != "success"]
+
+
+def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> CellResult:
+    """Make the runs of a configuration that are not finished yet, and collect its tables.
+
+    A run that fails does not stop the others. The folder is held as long as this takes.
+
+    Raises
+    ------
+    ConfigError, task.data.DataError
+        If the runs cannot be made; no run has been started then.
+    """
+    plans = plan_runs(cell.config, cell.out)
+    for plan in plans:
+        BACKENDS[plan.backend].check(plan.job, cell.config)
+    identities = identify(plans, data_settings(cell.config))
+    provenance = collect_provenance(CONFIGS.parent)
+    result = CellResult()
+    with locked(cell.out), StopRequest() as stop:
+        notes = arrange(cell.out, cell.config)
+        try:
+            with open_view(console, title(cell.config), plans) as view:
+                for note in notes:
+                    view.note(note)
+                runs = _Runs(view, stop, identities, provenance, command)
+                for plan in plans:
+                    if stop.wanted:
+                        break
+                    result.rows[plan.run_id] = runs.kept_or_made(plan, rerun=cell.config.rerun)
+        finally:
+            collect(cell.out)
+        result.signal_number = stop.signal_number
+    return result
+
+
+@dataclass(frozen=True)
+class _Runs:
+    view: View
+    stop: StopRequest
+    identities: dict[str, Identity]
+    provenance: Provenance
+    command: tuple[str, ...]
+
+    def kept_or_made(self, plan: RunPlan, *, rerun: bool) -> RunRow:
+        row = finished_row(plan.directory)
+        if row is not None and row.status == "success" and not rerun:
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.started_at))
+            self.view.note(f"{plan.label} is kept as it finished on {when}; rerun=true makes it again")
+            self.view.ended(plan, row, kept=True)
+            return row
+        note = make_room(plan)
+        if note:
+            self.view.note(note)
+        return self._made(plan)
+
+    def _made(self, plan: RunPlan) -> RunRow:
+        self.view.started(plan)
+        with Watcher() as watcher:
+            identity = self.identities[plan.run_id]
+            run = RunFile.of(plan, identity, self.provenance, started_at=now(), watcher=watcher.path)
+            run.write(plan.directory)
+            ended = supervise(
+                plan.run_id,
+                plan.directory,
+                watcher,
+                lambda event: self.view.heard(plan, event),
+                self.stop,
+                self.command,
+            )
+        row = judge(plan.directory, ended)
+        append(plan.directory, row)
+        collect(plan.directory.parent.parent)
+        self.view.ended(plan, row)
+        return row
+
+
+def title(config: ExperimentConfig) -> str:
+    """Say in one line what is learnt."""
+    goal = "" if config.target_accuracy is None else f" or accuracy {config.target_accuracy}"
+    return (
+        f"{config.experiment}: {config.model.name}, {config.optimizer.name} {config.optimizer.learning_rate:g}, "
+        f"{config.clients_per_round} of {config.clients} clients a round, {config.local_epochs} epochs of batch "
+        f"{config.batch_size}, {config.partition.scheme}, to round {config.rounds}{goal}"
+    )

@@ -1,0 +1,111 @@
+"""From the words of a command line to validated configurations, one per cell of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+
+from experiments import config as schema
+from experiments.config import CONFIGS, SCHEMA_NAME, ExperimentConfig
+from experiments.errors import ConfigError, did_you_mean
+from experiments.overrides import CellOverrides, expand, keys
+from experiments.validation import validate
+
+_KINDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list[str]: "a list of names, such as [inprocess,flower]",
+    list[int]: "a list of whole numbers, such as [0,1,2]",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One configuration and the folder of its results."""
+
+    name: str
+    config: ExperimentConfig
+    out: Path
+
+
+def compose_cells(words: list[str], *, multirun: bool = False) -> list[Cell]:
+    """Compose and validate every cell that a command line asks for, before any of them does any work.
+
+    Parameters
+    ----------
+    words
+        Hydra overrides, such as ``+exp=quickstart`` and ``rounds=5``.
+    multirun
+        Whether values with commas are swept over.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, or a value is impossible.
+    """
+    ConfigStore.instance().store(name=SCHEMA_NAME, node=ExperimentConfig)
+    with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
+        return [_compose(cell) for cell in expand(words, multirun=multirun)]
+
+
+def _compose(cell: CellOverrides) -> Cell:
+    try:
+        composed = compose("config", overrides=list(cell.words))
+        config = OmegaConf.to_object(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_told(error, cell)) from error
+    if not isinstance(config, ExperimentConfig):
+        raise TypeError(f"{CONFIGS}/config.yaml does not begin with the schema in its defaults")
+    validate(config)
+    return Cell(cell.name, config, _out(config, cell.name))
+
+
+def _out(config: ExperimentConfig, name: str) -> Path:
+    folder = Path("results") / config.experiment if config.out is None else Path(config.out).expanduser()
+    return folder / name
+
+
+def _told(error: Exception, cell: CellOverrides) -> str:
+    """Say in one line what OmegaConf found, which Hydra wraps in errors of its own."""
+    found = next((e for e in _causes(error) if isinstance(e, OmegaConfBaseException)), None)
+    if found is None or not found.full_key or isinstance(found, InterpolationResolutionError):
+        where = f"{found.full_key}: " if found is not None and found.full_key else ""
+        return where + str(found or error).splitlines()[0]
+    full_key = found.full_key
+    given = next((word.partition("=")[2] for word in cell.words if word.startswith(f"{full_key}=")), None)
+    key = full_key.partition("[")[0]
+    if key not in keys():
+        experiment = next((word for word in cell.words if word.startswith("+exp=")), "")
+        where = f"conf/exp/{experiment.partition('=')[2]}.yaml" if experiment else "the files in conf"
+        return f"unknown key {key!r}{did_you_mean(key, keys())} in {where}"
+    given = given or next((w.partition("=")[2] for w in cell.words if w.startswith(f"{key}=")), "")
+    return f"{key}={given}: must be {_kind(key)}" if given else f"{key}: {str(found.msg or found).splitlines()[0]}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _kind(key: str) -> str:
+    """Return in words what type a key has."""
+    hint: object = ExperimentConfig
+    for part in key.split("."):
+        hint = get_type_hints(hint, vars(schema))[part]
+    for kind, words in _KINDS.items():
+        if hint == kind:
+            return words
+        if hint == kind | None:
+            return f"{words} or null"
+    return "a section of keys"

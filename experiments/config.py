@@ -1,0 +1,137 @@
+"""The schema of a configuration: every key that Hydra accepts, with its type.
+
+The values, their units and their sources are in ``conf/``; what a key may hold is in :mod:`experiments.validation`.
+Hydra needs these classes to be mutable; :mod:`experiments.settings` turns them into frozen ones for the backends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+
+CONFIGS = Path(__file__).resolve().parent.parent / "conf"
+SCHEMA_NAME = "schema"
+
+
+@dataclass
+class ModelConfig:
+    """What is trained."""
+
+    name: str = MISSING
+
+
+@dataclass
+class OptimizerConfig:
+    """How a client trains."""
+
+    name: str = MISSING
+    learning_rate: float = MISSING
+
+
+@dataclass
+class PartitionConfig:
+    """How the images are dealt."""
+
+    scheme: str = MISSING
+    shards_per_client: int = MISSING
+    alpha: float = MISSING
+
+
+@dataclass
+class FunctionConfig:
+    """The limits of one function."""
+
+    memory_mb: int = MISSING
+    timeout_s: float = MISSING
+
+
+@dataclass
+class PlatformConfig:
+    """The FaaS platform."""
+
+    name: str = MISSING
+    api_host: str | None = MISSING
+    auth_env: str = MISSING
+    namespace: str = MISSING
+    verify_tls: bool = MISSING
+    pool_memory_mb: int | None = MISSING
+    in_flight: int | None = MISSING
+    client: FunctionConfig = field(default_factory=FunctionConfig)
+    aggregator: FunctionConfig = field(default_factory=FunctionConfig)
+
+
+@dataclass
+class StoreConfig:
+    """Where weights and data lie between functions."""
+
+    name: str = MISSING
+    endpoint: str | None = MISSING
+    bucket: str | None = MISSING
+    secure: bool = MISSING
+    access_key_env: str = MISSING
+    secret_key_env: str = MISSING
+
+
+@dataclass
+class FlowerConfig:
+    """How Flower is deployed."""
+
+    runtime: str = MISSING
+    startup_timeout_s: float = MISSING
+    round_timeout_s: float = MISSING
+
+
+@dataclass
+class DataConfig:
+    """Where the images are."""
+
+    cache: str = MISSING
+    path: str | None = MISSING
+
+
+@dataclass
+class ExperimentConfig:
+    """Everything that an experiment is made of."""
+
+    experiment: str = MISSING
+    backends: list[str] = MISSING
+    seeds: list[int] = MISSING
+    clients: int = MISSING
+    clients_per_round: int = MISSING
+    rounds: int = MISSING
+    target_accuracy: float | None = MISSING
+    batch_size: int = MISSING
+    local_epochs: int = MISSING
+    optimizer_state: str = MISSING
+    workers: int | None = MISSING
+    out: str | None = MISSING
+    rerun: bool = MISSING
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    partition: PartitionConfig = field(default_factory=PartitionConfig)
+    platform: PlatformConfig = field(default_factory=PlatformConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    flower: FlowerConfig = field(default_factory=FlowerConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ExperimentConfig:
+        """Rebuild a configuration from :meth:`to_dict`; keys and types are checked again.
+
+        Raises
+        ------
+        omegaconf.errors.OmegaConfBaseException
+            If a key is unknown or missing, or a value has another type.
+        """
+        merged = OmegaConf.merge(OmegaConf.structured(cls), values)
+        config = OmegaConf.to_object(merged)
+        if not isinstance(config, cls):
+            raise TypeError(f"{type(config).__name__} is not a configuration")
+        return config

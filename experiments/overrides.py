@@ -1,0 +1,137 @@
+"""The words of the command line: parsed, checked against the schema, and expanded into the cells of a sweep."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass
+from functools import cache
+from typing import get_type_hints
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from experiments.config import CONFIGS, ExperimentConfig
+from experiments.errors import ConfigError, did_you_mean, one_of, wrong
+
+EXPERIMENT_GROUP = "exp"
+_LONGEST_NAME = 100  # characters of a folder's name
+
+
+@dataclass(frozen=True)
+class CellOverrides:
+    """The overrides of one cell of a sweep.
+
+    Parameters
+    ----------
+    words
+        As Hydra takes them.
+    name
+        What distinguishes the cell: its folder below the results; empty if nothing is swept.
+    """
+
+    words: tuple[str, ...]
+    name: str = ""
+
+
+def expand(words: list[str], *, multirun: bool) -> list[CellOverrides]:
+    """Return the cells that a command line asks for: one, or the product of its sweeps with ``multirun``.
+
+    Raises
+    ------
+    ConfigError
+        If a word cannot be parsed, or names a key or an option that does not exist.
+    """
+    overrides = [_parse(word) for word in words]
+    problems = [problem for override in overrides for problem in _problems(override, multirun)]
+    if problems:
+        raise ConfigError(*problems)
+    cells = []
+    for choice in itertools.product(*(_values(override) for override in overrides)):
+        swept = [word for word, override in zip(choice, overrides, strict=True) if override.is_sweep_override()]
+        cells.append(CellOverrides(choice, _folder_name(swept)))
+    if len({cell.name for cell in cells}) < len(cells):
+        raise ConfigError("the sweep asks for the same cell twice; name each value once")
+    return cells
+
+
+@cache
+def options(group: str) -> tuple[str, ...]:
+    """Return the options of a group of configuration files, such as ``adam, nadam, sgd``."""
+    return tuple(sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")))
+
+
+@cache
+def groups() -> tuple[str, ...]:
+    """Return the groups of configuration files."""
+    return tuple(sorted(path.name for path in CONFIGS.iterdir() if path.is_dir()))
+
+
+@cache
+def keys() -> tuple[str, ...]:
+    """Return every key of the schema, dotted, sections included."""
+    return tuple(_keys_of(ExperimentConfig, ""))
+
+
+def _keys_of(schema: type, prefix: str) -> Iterator[str]:
+    for name, kind in get_type_hints(schema).items():
+        yield prefix + name
+        if isinstance(kind, type) and is_dataclass(kind):
+            yield from _keys_of(kind, f"{prefix}{name}.")
+
+
+def _parse(word: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        reason = str(error).splitlines()[0].removeprefix(f"Error parsing override '{word}'").strip()
+        reason = f" ({reason})" if reason else ""
+        raise ConfigError(
+            f"cannot read {word!r}{reason}: write key=value, such as clients=100; "
+            f"""text with signs such as = or , in it needs quotes: 'data.path="a=b"'"""
+        ) from None
+
+
+def _problems(override: Override, multirun: bool) -> Iterator[str]:
+    key, word = override.key_or_group, override.input_line or ""
+    if override.is_delete():
+        yield f"{word!r}: a key cannot be taken away; give it another value"
+    elif key == "hydra" or key.startswith(("hydra.", "hydra/")):
+        yield f"{word!r}: settings of Hydra itself have no effect here; results go to out=DIR"
+    elif override.package is not None:
+        yield f"{word!r}: a group cannot be put elsewhere with @; write {key}=..."
+    elif key not in (*groups(), *keys()):
+        yield f"unknown key {key!r}{did_you_mean(key, (*keys(), EXPERIMENT_GROUP))}; --help lists the keys"
+    elif override.is_sweep_override() and not multirun:
+        yield f"{word!r}: several values need -m, one run of the experiment for each; a list is written [a,b]"
+    elif key in groups():
+        yield from (one_of(key, name, options(key)) for name in _names(override) if name not in options(key))
+
+
+def _names(override: Override) -> list[object]:
+    """Return the options that an override of a group asks for."""
+    return [*override.sweep_string_iterator()] if override.is_sweep_override() else [override.value()]
+
+
+def _values(override: Override) -> list[str]:
+    """Return an override as one word per value; whether it has a plus sign does not matter."""
+    key = override.key_or_group
+    sign = "+" if key == EXPERIMENT_GROUP else ""
+    if override.is_sweep_override():
+        if not override.is_discrete_sweep():
+            allowed = "a sweep needs a list of values, such as choice(1,2) or range(1,4)"
+            raise ConfigError(wrong(key, override.get_value_string(), allowed))
+        return [f"{sign}{key}={value}" for value in override.sweep_string_iterator()]
+    return [sign + (override.input_line or "").lstrip("+")]
+
+
+def _folder_name(swept: list[str]) -> str:
+    """Return a name for a folder that holds what is swept: plain characters, and not too long."""
+    full = ",".join(word.lstrip("+") for word in swept)
+    name = re.sub(r"[^\w.=,+-]+", "_", full)
+    if name == full and len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}-{hashlib.sha256(full.encode()).hexdigest()[:6]}"

@@ -1,0 +1,79 @@
+"""Which runs an experiment is made of: one per backend and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.config import ExperimentConfig
+from experiments.registry import BACKENDS
+from experiments.settings import Placement, job_of, workers
+from task.job import FederatedJob
+
+_DIGITS = 8  # of the configuration's hash in a run's id
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run to be made.
+
+    Parameters
+    ----------
+    run_id
+        ``<backend>-s<seed>-<hash>``; the hash is of all that may change what is learnt or measured.
+    config
+        The whole configuration in plain JSON types.
+    directory
+        The run's own folder.
+    """
+
+    run_id: str
+    experiment: str
+    backend: str
+    job: FederatedJob
+    config: dict[str, Any]
+    placement: Placement
+    directory: Path
+
+    @property
+    def label(self) -> str:
+        """How the run is called in front of people."""
+        return f"{self.backend} seed {self.job.seed}"
+
+
+def plan_runs(config: ExperimentConfig, out: Path) -> list[RunPlan]:
+    """Return the runs of a valid configuration, seed by seed, so that backends are compared early."""
+    resolved = {**config.to_dict(), "workers": workers(config)}
+    return [
+        RunPlan(
+            run_id=run_id(config, backend, seed),
+            experiment=config.experiment,
+            backend=backend,
+            job=job_of(config, seed),
+            config=resolved,
+            placement=BACKENDS[backend].placement(config),
+            directory=out / "runs" / run_id(config, backend, seed),
+        )
+        for seed in config.seeds
+        for backend in config.backends
+    ]
+
+
+def run_id(config: ExperimentConfig, backend: str, seed: int) -> str:
+    """Return the id of a run."""
+    return f"{backend}-s{seed}-{configuration_hash(config, backend)}"
+
+
+def configuration_hash(config: ExperimentConfig, backend: str) -> str:
+    """Hash what may change what a backend learns or measures, seeds aside.
+
+    Not in it: where results and data lie, the experiment's name, and the settings of other backends.
+    """
+    values = {**config.to_dict(), "workers": workers(config)}
+    job = job_of(config, seed=0).to_dict()
+    matters = {"backend": backend, "job": job, **{key: values[key] for key in BACKENDS[backend].sections}}
+    text = json.dumps(matters, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

@@ -1,0 +1,111 @@
+"""How far the runs of an experiment are, without any drawing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.plan import RunPlan
+from metrics.phases import PHASES, UNATTRIBUTED
+from metrics.tables import RunRow
+
+WAITING, RUNNING, KEPT = "waiting", "running", "kept"
+
+# What a person wants to tell apart at a glance; each phase is in exactly one group.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "compile": ("compile",),
+    "start": ("cold_start", "runtime_start"),
+    "move": ("publish", "fetch", "store"),
+    "wait": ("invoke", "wait", "poll"),
+    "average": ("aggregate",),
+    "evaluate": ("evaluate",),
+    "rest": ("select", UNATTRIBUTED),
+}
+if sorted(phase for group in GROUPS.values() for phase in group) != sorted([*PHASES, UNATTRIBUTED]):
+    raise AssertionError("each phase of a round must be in exactly one group")
+
+
+@dataclass
+class RunProgress:
+    """How far one run is.
+
+    Parameters
+    ----------
+    status
+        ``waiting``, ``running``, ``kept`` (finished earlier), or how it ended.
+    step
+        The set-up step that it is in, before its first round.
+    last_round
+        The columns of its last round.
+    """
+
+    plan: RunPlan
+    status: str = WAITING
+    step: str | None = None
+    last_round: dict[str, Any] | None = None
+    row: RunRow | None = None
+    _round_s: list[float] = field(default_factory=list)
+
+    def heard(self, event: dict[str, Any]) -> None:
+        """Take in an announcement of the run's recorder."""
+        if event["event"] == "setup":
+            self.step = event["step"]
+        elif event["event"] == "round":
+            self.step, self.last_round = None, event
+            self._round_s.append(event["round_s"])
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that are finished."""
+        if self.row is not None:
+            return self.row.rounds
+        return self.last_round["server_round"] if self.last_round else 0
+
+    @property
+    def accuracy(self) -> float | None:
+        """Test accuracy after the last round."""
+        if self.row is not None:
+            return self.row.final_test_accuracy
+        return self.last_round["test_accuracy"] if self.last_round else None
+
+    @property
+    def round_s(self) -> float | None:
+        """Median round time in seconds; without the first round, which starts cold, where there are others."""
+        durations = self._round_s[1:] or self._round_s
+        return statistics.median(durations) if durations else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the last round, at most: a target may be reached before."""
+        if self.status != RUNNING or self.round_s is None:
+            return None
+        return (self.plan.job.rounds - self.rounds) * self.round_s
+
+    def split(self) -> dict[str, float]:
+        """Return the shares of the last round's time per group, those that are not zero; they add up to 1."""
+        if self.last_round is None:
+            return {}
+        seconds = {
+            name: max(0.0, sum(self.last_round[f"{phase}_s"] for phase in phases)) for name, phases in GROUPS.items()
+        }
+        total = sum(seconds.values())
+        return {name: value / total for name, value in seconds.items() if value > 0} if total else {}
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for people.
+
+    Examples
+    --------
+    >>> duration(0.042), duration(3.14159), duration(75.0), duration(4000.0)
+    ('0.04 s', '3.14 s', '1:15 min', '1:06 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"

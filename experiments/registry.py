@@ -1,0 +1,71 @@
+"""The backends by name, so that another one is one entry here.
+
+Nothing of a backend is imported until its settings are made or it is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from experiments import settings
+from experiments.config import ExperimentConfig
+from experiments.settings import Placement, anything_goes
+
+if TYPE_CHECKING:  # a mistyped key is told without waiting for pandas
+    from metrics.recorder import Recorder
+    from task.job import FederatedJob
+    from task.weights import Weights
+
+
+class Run(Protocol):
+    """The entry point of a backend."""
+
+    def __call__(self, job: FederatedJob, settings: Any, recorder: Recorder, /) -> Weights:
+        """Learn ``job``, leave every round with ``recorder``, and return the final global weights."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A system that a job can run on.
+
+    Parameters
+    ----------
+    module
+        Where its ``run`` is.
+    settings
+        Makes its frozen settings of a configuration.
+    placement
+        Says where and how it would run.
+    sections
+        The keys of the configuration, beside the job's, that may change what is measured: part of a run's id.
+    check
+        Refuses, with a :class:`ConfigError`, a job that this backend cannot run as configured.
+    """
+
+    module: str
+    settings: Callable[[ExperimentConfig], Any]
+    placement: Callable[[ExperimentConfig], Placement]
+    sections: tuple[str, ...]
+    check: Callable[[FederatedJob, ExperimentConfig], None] = anything_goes
+
+    def load(self) -> Run:
+        """Import the backend and return its entry point."""
+        run: Run = import_module(self.module).run
+        return run
+
+
+BACKENDS: dict[str, Backend] = {
+    "inprocess": Backend("baselines.inprocess", settings.inprocess, settings.in_a_pool, ("workers",)),
+    "flower": Backend(
+        "baselines.flower", settings.flower, settings.in_flower, ("workers", "flower"), settings.check_flower
+    ),
+    "openwhisk": Backend(
+        "serverless.keeper", settings.serverless, settings.on_a_platform, ("workers", "platform", "store")
+    ),
+}
+PLATFORMS = ("openwhisk",)
+STORES = ("directory", "minio")
+FLOWER_RUNTIMES = ("deployment", "simulation")

@@ -1,0 +1,133 @@
+"""From a configuration to the frozen dataclasses that jobs and backends take: the only place of this conversion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from experiments.config import ExperimentConfig
+from experiments.errors import ConfigError
+from metrics.provenance import usable_cores
+from task.data import DataSettings
+from task.job import (
+    FederatedJob,
+    ModelName,
+    OptimizerName,
+    OptimizerStatePolicy,
+    PartitionScheme,
+    PartitionSpec,
+)
+
+if TYPE_CHECKING:
+    from baselines.flower import FlowerSettings
+    from baselines.inprocess import InprocessSettings
+    from serverless.keeper import ServerlessSettings
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a backend runs, as columns of ``runs``."""
+
+    platform: str | None
+    emulated: bool
+    runtime: str
+    store: str | None
+
+
+def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
+    """Return what one run of a valid configuration learns."""
+    return FederatedJob(
+        model=cast(ModelName, config.model.name),
+        optimizer=cast(OptimizerName, config.optimizer.name),
+        learning_rate=config.optimizer.learning_rate,
+        batch_size=config.batch_size,
+        local_epochs=config.local_epochs,
+        clients=config.clients,
+        clients_per_round=config.clients_per_round,
+        rounds=config.rounds,
+        target_accuracy=config.target_accuracy,
+        optimizer_state=cast(OptimizerStatePolicy, config.optimizer_state),
+        partition=PartitionSpec(
+            scheme=cast(PartitionScheme, config.partition.scheme),
+            shards_per_client=config.partition.shards_per_client,
+            alpha=config.partition.alpha,
+        ),
+        seed=seed,
+    )
+
+
+def data_settings(config: ExperimentConfig) -> DataSettings:
+    """Return where the images are; absolute, because a backend's processes may work elsewhere."""
+    path = config.data.path
+    return DataSettings(
+        cache=Path(config.data.cache).expanduser().absolute(),
+        path=None if path is None else Path(path).expanduser().absolute(),
+    )
+
+
+def workers(config: ExperimentConfig) -> int:
+    """Return how many clients may train at once."""
+    return usable_cores() if config.workers is None else config.workers
+
+
+def inprocess(config: ExperimentConfig) -> InprocessSettings:
+    """Return the settings of the bare loop."""
+    from baselines.inprocess import InprocessSettings  # noqa: PLC0415 - only if it is asked for
+
+    return InprocessSettings(workers=workers(config), data=data_settings(config))
+
+
+def in_a_pool(config: ExperimentConfig) -> Placement:
+    """Return where the bare loop runs."""
+    return Placement(platform=None, emulated=False, runtime="pool", store=None)
+
+
+def in_flower(config: ExperimentConfig) -> Placement:
+    """Return where Flower runs."""
+    return Placement(platform=None, emulated=False, runtime=config.flower.runtime, store=None)
+
+
+def on_a_platform(config: ExperimentConfig) -> Placement:
+    """Return where functions run."""
+    embedded = config.platform.api_host is None
+    return Placement(
+        platform=config.platform.name,
+        emulated=embedded,
+        runtime="embedded" if embedded else "cluster",
+        store=config.store.name,
+    )
+
+
+def flower(config: ExperimentConfig) -> FlowerSettings:
+    """Return the settings of Flower."""
+    from baselines.flower import FlowerSettings  # noqa: PLC0415 - only if it is asked for
+
+    return FlowerSettings(
+        data=data_settings(config),
+        workers=workers(config),
+        runtime=cast(Literal["simulation", "deployment"], config.flower.runtime),
+        startup_timeout_s=config.flower.startup_timeout_s,
+        round_timeout_s=config.flower.round_timeout_s,
+    )
+
+
+def check_flower(job: FederatedJob, config: ExperimentConfig) -> None:
+    """Refuse a federation that does not fit on one machine."""
+    from baselines.flower.settings import check  # noqa: PLC0415 - only if it is asked for
+
+    try:
+        check(job, flower(config))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def anything_goes(job: FederatedJob, config: ExperimentConfig) -> None:
+    """Accept every valid configuration."""
+
+
+def serverless(config: ExperimentConfig) -> ServerlessSettings:
+    """Return the settings of the function keeper."""
+    from serverless.keeper import ServerlessSettings  # noqa: PLC0415 - only if it is asked for
+
+    return ServerlessSettings()

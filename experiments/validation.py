@@ -1,0 +1,124 @@
+"""What the keys of a configuration may hold, beyond their types."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import get_args
+
+from experiments.config import ExperimentConfig, FunctionConfig
+from experiments.errors import ConfigError, one_of, wrong
+from experiments.registry import BACKENDS, FLOWER_RUNTIMES, PLATFORMS, STORES
+from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme
+
+TRAINING_IMAGES = 60_000
+
+
+def validate(config: ExperimentConfig) -> None:
+    """Refuse a configuration that cannot be run.
+
+    Raises
+    ------
+    ConfigError
+        It holds one line per problem: the key, its value, and what is allowed.
+    """
+    problems = [*_names(config), *_lists(config), *_numbers(config), *_combinations(config)]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _names(config: ExperimentConfig) -> Iterator[str]:
+    for key, value, names in (
+        ("model.name", config.model.name, get_args(ModelName)),
+        ("optimizer.name", config.optimizer.name, get_args(OptimizerName)),
+        ("partition.scheme", config.partition.scheme, get_args(PartitionScheme)),
+        ("optimizer_state", config.optimizer_state, get_args(OptimizerStatePolicy)),
+        ("platform.name", config.platform.name, PLATFORMS),
+        ("store.name", config.store.name, STORES),
+        ("flower.runtime", config.flower.runtime, FLOWER_RUNTIMES),
+    ):
+        if value not in names:
+            yield one_of(key, value, names)
+    if not config.experiment or "/" in config.experiment or config.experiment.startswith("."):
+        yield wrong("experiment", config.experiment, "must be a plain name: it becomes the name of a folder")
+
+
+def _lists(config: ExperimentConfig) -> Iterator[str]:
+    yield from _distinct("backends", config.backends, f"[{','.join(BACKENDS)}]")
+    yield from _distinct("seeds", config.seeds, "[0,1,2]")
+    for backend in config.backends:
+        if backend not in BACKENDS:
+            yield one_of("backends", backend, BACKENDS)
+    if any(seed < 0 for seed in config.seeds):
+        yield wrong("seeds", config.seeds, "seeds must be 0 or more")
+
+
+def _distinct(key: str, values: Iterable[object], example: str) -> Iterator[str]:
+    values = list(values)
+    if not values:
+        yield wrong(key, values, f"must not be empty, such as {key}={example}")
+    if len(set(values)) < len(values):
+        yield wrong(key, values, "the same one twice would be the same run twice; name each once")
+
+
+def _numbers(config: ExperimentConfig) -> Iterator[str]:
+    for key, count in (
+        ("clients", config.clients),
+        ("clients_per_round", config.clients_per_round),
+        ("rounds", config.rounds),
+        ("batch_size", config.batch_size),
+        ("local_epochs", config.local_epochs),
+        ("workers", config.workers),
+        ("partition.shards_per_client", config.partition.shards_per_client),
+        ("platform.in_flight", config.platform.in_flight),
+    ):
+        if count is not None and count < 1:
+            yield wrong(key, count, "must be 1 or more")
+    for key, number, unit in (
+        ("optimizer.learning_rate", config.optimizer.learning_rate, ""),
+        ("partition.alpha", config.partition.alpha, ""),
+        ("flower.startup_timeout_s", config.flower.startup_timeout_s, " seconds"),
+        ("flower.round_timeout_s", config.flower.round_timeout_s, " seconds"),
+        ("platform.pool_memory_mb", config.platform.pool_memory_mb, " MB"),
+        *_limits("platform.client", config.platform.client),
+        *_limits("platform.aggregator", config.platform.aggregator),
+    ):
+        if number is not None and not (math.isfinite(number) and number > 0):
+            yield wrong(key, number, f"must be more than 0{unit}")
+    target = config.target_accuracy
+    if target is not None and not 0 <= target <= 1:
+        yield wrong("target_accuracy", target, "must be from 0 to 1, such as 0.95, or null for no target")
+
+
+def _limits(key: str, function: FunctionConfig) -> tuple[tuple[str, float, str], ...]:
+    return (
+        (f"{key}.memory_mb", function.memory_mb, " MB"),
+        (f"{key}.timeout_s", function.timeout_s, " seconds"),
+    )
+
+
+def _combinations(config: ExperimentConfig) -> Iterator[str]:
+    clients = config.clients
+    if config.clients_per_round > clients >= 1:
+        allowed = f"must be from 1 to clients={clients}"
+        yield wrong("clients_per_round", config.clients_per_round, allowed)
+    if clients > TRAINING_IMAGES:
+        yield wrong("clients", clients, f"MNIST has {TRAINING_IMAGES:,} training images to deal, one each at least")
+    per_client = config.partition.shards_per_client
+    if config.partition.scheme == "shards" and min(clients, per_client) >= 1:
+        shards = clients * per_client
+        if TRAINING_IMAGES % shards:
+            yield wrong(
+                "clients",
+                clients,
+                f"with partition.shards_per_client={per_client} makes {shards} shards, which do not divide the "
+                f"{TRAINING_IMAGES:,} images evenly; choose a product that does, such as clients=100 with 2",
+            )
+    on_cluster = "openwhisk" in config.backends and config.platform.api_host is not None
+    if on_cluster and config.store.name == "directory":
+        yield wrong(
+            "store.name",
+            config.store.name,
+            f"functions at platform.api_host={config.platform.api_host} cannot read this machine's files; "
+            "use store=minio store.endpoint=HOST:PORT",
+        )
