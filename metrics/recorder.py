@@ -44,11 +44,15 @@ class Recorder:
 
     def round(self, row: RoundRow, invocations: list[InvocationRow]) -> None:
         """Keep a finished round and its invocations, then let the watcher draw it."""
-        if invocations:
-            append(self.directory, *invocations)
+        self.invocations(invocations)
         append(self.directory, row)
         self.rounds.append(row)
         self._announce({"event": "round", **asdict(row)})
+
+    def invocations(self, rows: list[InvocationRow]) -> None:
+        """Keep attempts of a round that did not finish."""
+        if rows:
+            append(self.directory, *rows)
 
     @contextmanager
     def setup(self, step: str) -> Iterator[None]:

@@ -1,0 +1,63 @@
+"""The client function: fetch the global weights and one client's data, train, store the update.
+
+It knows no platform: a thin wrapper per platform calls :func:`handle`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metrics.probe import Probe
+from serverless.functions.payload import unpack_images
+from serverless.functions.transfer import deliver, fetch
+from task.job import FederatedJob
+from task.runtime import tensorflow
+from task.training import local_update
+from task.weights import dumps, loads
+
+tensorflow()  # a cold start pays for the import, not the first client's training
+
+
+def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
+    """Train one client for one round.
+
+    Parameters
+    ----------
+    params
+        ``job``, ``client_id``, ``server_round``; the URLs ``weights_url``, ``data_url`` and ``update_url``; and for
+        jobs that keep optimizer states ``state_url`` (absent in a client's first round) and ``new_state_url``.
+    ready_at
+        When this process was ready to work, in seconds since the epoch.
+
+    Returns
+    -------
+    dict
+        ``num_examples``, ``train_loss``, ``bytes_in``, ``bytes_out`` and ``work``, the probe's report.
+
+    Raises
+    ------
+    serverless.functions.transfer.TransferError
+        If an object cannot be read or written.
+    task.weights.CorruptWeights
+        If the global weights are damaged.
+    """
+    probe = Probe(ready_at=ready_at)
+    job = FederatedJob.from_dict(params["job"])
+    with probe.phase("fetch"):
+        weights, data = fetch(params["weights_url"]), fetch(params["data_url"])
+        state = fetch(params["state_url"]) if "state_url" in params else None
+        arrays = loads(weights), *unpack_images(data), loads(state) if state else None
+    update = local_update(job, params["client_id"], params["server_round"], *arrays, probe)
+    with probe.phase("store"):
+        encoded = dumps(update.weights)
+        kept = dumps(update.optimizer_state) if update.optimizer_state else b""
+        if kept:
+            deliver(params["new_state_url"], kept)
+        deliver(params["update_url"], encoded)  # last: an update in the store is a whole one
+    return {
+        "num_examples": update.num_examples,
+        "train_loss": update.train_loss,
+        "bytes_in": len(weights) + len(data) + len(state or b""),
+        "bytes_out": len(encoded) + len(kept),
+        "work": probe.report().to_dict(),
+    }

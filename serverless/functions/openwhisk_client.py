@@ -1,0 +1,15 @@
+"""``__main__.py`` of the client function on OpenWhisk: the platform calls :func:`main`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metrics.clocks import now
+from serverless.functions import client
+
+READY_AT = now()
+
+
+def main(args: dict[str, Any]) -> dict[str, Any]:
+    """Run one activation."""
+    return client.handle(args, READY_AT)

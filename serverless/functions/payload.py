@@ -1,0 +1,40 @@
+"""Images and labels on their way through the object store: npz without pickle, uncompressed."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+class CorruptData(ValueError):  # noqa: N818 - reads as the fact that it states
+    """Bytes that are not the images they should be."""
+
+
+def pack_images(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
+    """Encode images [n, 28, 28] and labels [n], both uint8."""
+    buffer = io.BytesIO()
+    np.savez(buffer, images=images, labels=labels)
+    return buffer.getvalue()
+
+
+def unpack_images(data: bytes) -> Images:
+    """Decode what :func:`pack_images` made.
+
+    Raises
+    ------
+    CorruptData
+        If ``data`` is truncated or holds something else.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            images, labels = arrays["images"], arrays["labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CorruptData(f"{len(data)} bytes are not whole images and labels: {error}") from error
+    if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
+        raise CorruptData(f"images {images.dtype}{images.shape} and labels {labels.shape} are not n x 28 x 28 and n")
+    return images, labels

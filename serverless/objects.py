@@ -1,0 +1,123 @@
+"""The objects of one run: their keys, and the URLs by which functions reach exactly their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from serverless.functions.payload import pack_images
+from serverless.storage import ObjectMissing, ObjectStore
+from task.data import Mnist
+from task.job import FederatedJob
+from task.partition import Partition
+from task.weights import Weights, dumps, loads
+
+_TEST = "data/test.npz"
+
+
+def _data(client_id: int) -> str:
+    return f"data/client-{client_id:05d}.npz"
+
+
+def _weights(server_round: int) -> str:
+    return f"weights/round-{server_round:05d}.safetensors"
+
+
+def _update(server_round: int, client_id: int, attempt: int) -> str:
+    return f"updates/round-{server_round:05d}/client-{client_id:05d}-attempt-{attempt}.safetensors"
+
+
+def _state(server_round: int, client_id: int, attempt: int) -> str:
+    return f"states/client-{client_id:05d}/round-{server_round:05d}-attempt-{attempt}.safetensors"
+
+
+@dataclass
+class RunObjects:
+    """Keys and grants of one run. Every attempt writes to keys of its own, so no two can overwrite each other.
+
+    Parameters
+    ----------
+    grant_s
+        How long URLs are good for, seconds.
+    """
+
+    store: ObjectStore
+    job: FederatedJob
+    grant_s: int
+    _kept_states: dict[int, str] = field(default_factory=dict)
+
+    def publish_data(self, mnist: Mnist, partition: Partition) -> None:
+        """Put each client's images, and the test images, into the store."""
+        for client_id, mine in enumerate(partition.indices):
+            self.store.put(_data(client_id), pack_images(mnist.train_images[mine], mnist.train_labels[mine]))
+        self.store.put(_TEST, pack_images(mnist.test_images, mnist.test_labels))
+
+    def publish_weights(self, server_round: int, weights: Weights) -> None:
+        """Put the global weights as they are after ``server_round``; 0 is before the first."""
+        self.store.put(_weights(server_round), dumps(weights))
+
+    def weights(self, server_round: int) -> Weights:
+        """Return the global weights after ``server_round``."""
+        return loads(self.store.get(_weights(server_round)))
+
+    def client_params(self, server_round: int, client_id: int, attempt: int) -> dict[str, Any]:
+        """Return the parameters of one client invocation."""
+        params = {
+            "job": self.job.to_dict(),
+            "client_id": client_id,
+            "server_round": server_round,
+            "weights_url": self._get(_weights(server_round - 1)),
+            "data_url": self._get(_data(client_id)),
+            "update_url": self._put(_update(server_round, client_id, attempt)),
+        }
+        if self.job.optimizer_state == "keep":
+            params["new_state_url"] = self._put(_state(server_round, client_id, attempt))
+            if client_id in self._kept_states:
+                params["state_url"] = self._get(self._kept_states[client_id])
+        return params
+
+    def has_update(self, server_round: int, client_id: int, attempt: int) -> bool:
+        """Whether an attempt left its update, although nobody heard of its end."""
+        try:
+            self.store.stat(_update(server_round, client_id, attempt))
+        except ObjectMissing:
+            return False
+        return True
+
+    def aggregator_params(
+        self, server_round: int, updates: Iterable[tuple[int, int, int]], test_sha256: str
+    ) -> dict[str, Any]:
+        """Return the parameters of the aggregator's invocation.
+
+        Parameters
+        ----------
+        updates
+            Client id, the attempt that counts, and ``num_examples``, in ascending client order.
+        """
+        return {
+            "job": self.job.to_dict(),
+            "updates": [
+                {"url": self._get(_update(server_round, client_id, attempt)), "num_examples": num_examples}
+                for client_id, attempt, num_examples in updates
+            ],
+            "weights_url": self._put(_weights(server_round)),
+            "test_url": self._get(_TEST),
+            "test_sha256": test_sha256,
+        }
+
+    def keep_states(self, server_round: int, updates: Iterable[tuple[int, int, int]]) -> None:
+        """Remember whose optimizer state goes on from which attempt of this round."""
+        if self.job.optimizer_state == "keep":
+            for client_id, attempt, _ in updates:
+                self._kept_states[client_id] = _state(server_round, client_id, attempt)
+
+    def forget_updates(self, server_round: int) -> None:
+        """Delete the updates of a finished round: they are in the average."""
+        self.store.delete_prefix(f"updates/round-{server_round:05d}/")
+
+    def _get(self, key: str) -> str:
+        return self.store.grant(key, "GET", self.grant_s)
+
+    def _put(self, key: str) -> str:
+        return self.store.grant(key, "PUT", self.grant_s)

@@ -1,0 +1,45 @@
+"""Packs a function into the zip that a platform takes.
+
+The zip holds the wrapper as ``__main__.py`` and the few modules of ours that it needs. Equal sources give equal bytes,
+so that a platform's copy can be compared by hash.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_SHIPPED = (
+    "metrics/__init__.py",
+    "metrics/clocks.py",
+    "metrics/probe.py",
+    "serverless/__init__.py",
+    "serverless/functions/*.py",
+    "task/*.py",
+)
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+
+
+def package(wrapper: str) -> bytes:
+    """Return the zip of a function.
+
+    Parameters
+    ----------
+    wrapper
+        Module of :mod:`serverless.functions` that becomes ``__main__.py``, e.g. ``openwhisk_client``.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        _add(archive, "__main__.py", ROOT / "serverless" / "functions" / f"{wrapper}.py")
+        for path in sorted(path for pattern in _SHIPPED for path in ROOT.glob(pattern)):
+            _add(archive, path.relative_to(ROOT).as_posix(), path)
+    return buffer.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, path.read_bytes())

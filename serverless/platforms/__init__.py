@@ -1,0 +1,1 @@
+"""FaaS platforms: one folder each, with the same files."""

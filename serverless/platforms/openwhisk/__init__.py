@@ -1,0 +1,1 @@
+"""Apache OpenWhisk, on a cluster or embedded."""

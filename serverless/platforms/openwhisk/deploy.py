@@ -1,0 +1,87 @@
+"""Opens an OpenWhisk for a run, and brings our functions to it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serverless.package import package
+from serverless.platforms.openwhisk.client import OpenWhiskClient
+from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
+
+KIND = "python:3"
+
+
+@dataclass(frozen=True)
+class OpenWhisk:
+    """OpenWhisk as a :class:`serverless.platforms.protocol.Platform`."""
+
+    client: OpenWhiskClient
+    name: str = "openwhisk"
+
+    def deploy(self, function: FunctionSpec) -> None:
+        """Create or overwrite the action with this project's code."""
+        code = base64.b64encode(package(f"openwhisk_{function.name}")).decode("ascii")
+        self.client.put_action(function, code, kind=KIND, binary=True)
+
+    def remove(self, name: str) -> None:
+        """Delete the action if there is one."""
+        self.client.delete_action(name)
+
+    def functions(self) -> tuple[str, ...]:
+        """Return the names of the namespace's actions."""
+        return self.client.actions()
+
+    def invoke(self, function: FunctionSpec, params: dict[str, Any]) -> Invocation:
+        """Invoke the action and wait for its record."""
+        return self.client.invoke(function, params)
+
+
+@contextmanager
+def open_openwhisk(settings: OpenWhiskSettings, log_path: Path) -> Iterator[OpenWhisk]:
+    """Open the deployment of ``settings``, or an embedded server for the time of the context.
+
+    Parameters
+    ----------
+    log_path
+        Log of the embedded server.
+
+    Raises
+    ------
+    PlatformError
+        If the deployment's key is not in the environment.
+    """
+    if settings.api_host is None:
+        with _embedded(settings, log_path) as client:
+            yield OpenWhisk(client)
+        return
+    auth = os.environ.get(settings.auth_env, "")
+    if ":" not in auth:
+        raise PlatformError(
+            f"the environment variable {settings.auth_env} does not hold an OpenWhisk key (uuid:key) for "
+            f"{settings.api_host}; set it, for example from `wsk property get --auth`"
+        )
+    yield OpenWhisk(OpenWhiskClient(settings.api_host.rstrip("/"), auth, settings))
+
+
+@contextmanager
+def _embedded(settings: OpenWhiskSettings, log_path: Path) -> Iterator[OpenWhiskClient]:
+    from serverless.emulator.launcher import start_emulator  # noqa: PLC0415 - a cluster does not need it
+    from serverless.emulator.settings import EmulatorSettings  # noqa: PLC0415
+    from task.runtime import ONE_THREAD  # noqa: PLC0415
+
+    emulator_settings = EmulatorSettings(
+        pool_memory_mb=settings.pool_memory_mb,
+        memory_max_mb=settings.pool_memory_mb,
+        invocations_per_minute=settings.invocations_per_minute,
+        concurrent_invocations=settings.concurrent_invocations,
+        container_env=ONE_THREAD,
+    )
+    with start_emulator(emulator_settings, log_path) as server:
+        yield OpenWhiskClient(server.api_host, server.auth, settings)

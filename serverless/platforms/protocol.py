@@ -1,0 +1,81 @@
+"""What a FaaS platform is to this project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class PlatformError(RuntimeError):
+    """The platform refused, could not be reached, or answered something else than its API says."""
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """A function as it is deployed.
+
+    Parameters
+    ----------
+    name
+        On the platform; also what ``invocations.function`` says.
+    memory_mb
+        Memory limit of its containers, MiB.
+    timeout_s
+        Time limit of an invocation, seconds.
+    """
+
+    name: str
+    memory_mb: int
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What became of one invocation, as the platform tells it; what it does not tell is ``None``.
+
+    Parameters
+    ----------
+    result
+        The function's answer; ``None`` if there is none.
+    error_kind, error
+        ``None`` on success; else a short name of what happened (``application error``, ``throttled``,
+        ``no answer``, ...) and the platform's own words.
+    may_have_run
+        Whether the function may have run all the same (an answer that was lost).
+    provider_s
+        Duration by the platform's own clock, initialisation included, seconds.
+    wait_s, init_s
+        Seconds in the platform's queue, and initialising a new container (``None`` on a warm start).
+    """
+
+    activation_id: str | None = None
+    result: dict[str, Any] | None = None
+    error_kind: str | None = None
+    error: str | None = None
+    may_have_run: bool = True
+    provider_s: float | None = None
+    wait_s: float | None = None
+    init_s: float | None = None
+
+
+class Platform(Protocol):
+    """A FaaS platform that functions are deployed to and invoked on."""
+
+    @property
+    def name(self) -> str:
+        """What ``invocations.platform`` says."""
+
+    def deploy(self, function: FunctionSpec) -> None:
+        """Create the function, or bring it up to date; raises :class:`PlatformError`."""
+
+    def remove(self, name: str) -> None:
+        """Delete a function; one that is not there is no error."""
+
+    def functions(self) -> tuple[str, ...]:
+        """Return the names of the deployed functions."""
+
+    def invoke(self, function: FunctionSpec, params: dict[str, Any]) -> Invocation:
+        """Invoke and wait for the end; a failure is an :class:`Invocation` too, never an exception.
+
+        Called from several threads at once.
+        """
