@@ -22,7 +22,7 @@ class CorruptWeights(ValueError):  # noqa: N818 - reads as the fact that it stat
 
 def dumps(weights: Weights) -> bytes:
     """Encode weights as safetensors."""
-    data: bytes = save({name: np.ascontiguousarray(array) for name, array in weights.items()})
+    data: bytes = save({name: np.asarray(array, order="C") for name, array in weights.items()})
     return data
 
 
@@ -73,7 +73,7 @@ def sha256(weights: Weights) -> str:
     """Hash names, shapes and values: equal hashes mean bit-identical weights, however they were encoded."""
     digest = hashlib.sha256()
     for name in sorted(weights):
-        array = np.ascontiguousarray(weights[name])
+        array = np.asarray(weights[name], order="C")
         digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()

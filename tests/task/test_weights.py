@@ -10,7 +10,7 @@ from task.weights import CorruptWeights, dumps, loads, sha256
 
 some_weights = st.dictionaries(
     st.text("abc/", min_size=1, max_size=6),
-    arrays(np.float32, array_shapes(max_dims=3, max_side=4)),
+    arrays(np.float32, array_shapes(min_dims=0, max_dims=3, max_side=4)),
     min_size=1,
 )
 
@@ -21,6 +21,7 @@ def test_roundtrip_is_lossless_to_the_bit(weights):
     assert back.keys() == weights.keys()
     for name, array in weights.items():
         assert back[name].dtype == np.float32
+        assert back[name].shape == array.shape
         assert back[name].tobytes() == array.tobytes()
     assert sha256(back) == sha256(weights)
 
