@@ -64,7 +64,7 @@ def _run_backend(run: RunFile, directory: Path) -> Outcome:
     recorder = Recorder(run.run_id, directory, run.watcher)
     with recorder.setup(f"import {run.backend}"):
         start = backend.load()
-        settings = backend.settings(ExperimentConfig.from_dict(run.config))
+        settings = backend.settings(ExperimentConfig.from_dict(run.config), directory.absolute())
     final = start(run.job, settings, recorder)
     write_whole(directory / FINAL_WEIGHTS, weights.dumps(final))
     return Outcome("success", final_weights_sha256=weights.sha256(final))

@@ -33,11 +33,11 @@ class OptimizerConfig:
 
 @dataclass
 class PartitionConfig:
-    """How the images are dealt."""
+    """How the images are dealt; a key that the scheme does not use is null."""
 
     scheme: str = MISSING
-    shards_per_client: int = MISSING
-    alpha: float = MISSING
+    shards_per_client: int | None = None
+    alpha: float | None = None
 
 
 @dataclass
@@ -57,22 +57,33 @@ class PlatformConfig:
     auth_env: str = MISSING
     namespace: str = MISSING
     verify_tls: bool = MISSING
+    ca_file: str | None = MISSING
+    request_timeout_s: float = MISSING
     pool_memory_mb: int | None = MISSING
+    invocations_per_minute: int = MISSING
+    concurrent_invocations: int = MISSING
     in_flight: int | None = MISSING
+    max_attempts: int = MISSING
+    grant_s: int = MISSING
     client: FunctionConfig = field(default_factory=FunctionConfig)
     aggregator: FunctionConfig = field(default_factory=FunctionConfig)
 
 
 @dataclass
 class StoreConfig:
-    """Where weights and data lie between functions."""
+    """Where weights and data lie between functions; a key that the store does not use is null."""
 
     name: str = MISSING
-    endpoint: str | None = MISSING
-    bucket: str | None = MISSING
-    secure: bool = MISSING
-    access_key_env: str = MISSING
-    secret_key_env: str = MISSING
+    endpoint: str | None = None
+    functions_endpoint: str | None = None
+    bucket: str | None = None
+    region: str | None = None
+    secure: bool | None = None
+    ca_file: str | None = None
+    access_key_env: str | None = None
+    secret_key_env: str | None = None
+    timeout_s: float | None = None
+    retries: int | None = None
 
 
 @dataclass

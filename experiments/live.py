@@ -197,7 +197,7 @@ def _legend(run: RunProgress | None) -> Text:
 
 def _remark(run: RunProgress) -> str:
     if run.status == RUNNING:
-        return f"{_bound(run)}{duration(run.left_s)}" if run.left_s is not None else "set-up"
+        return f"{_bound(run)}{duration(run.left_s)}" if run.left_s is not None else "to round 1"
     if run.row is not None and run.status == "success":
         return f"in {duration(run.row.wall_s)}"
     return "" if run.status == WAITING else run.status

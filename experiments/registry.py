@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments import settings
@@ -36,7 +37,7 @@ class Backend:
     module
         Where its ``run`` is.
     settings
-        Makes its frozen settings of a configuration.
+        Makes its frozen settings of a configuration and the run's own folder.
     placement
         Says where and how it would run.
     sections
@@ -46,7 +47,7 @@ class Backend:
     """
 
     module: str
-    settings: Callable[[ExperimentConfig], Any]
+    settings: Callable[[ExperimentConfig, Path], Any]
     placement: Callable[[ExperimentConfig], Placement]
     sections: tuple[str, ...]
     check: Callable[[FederatedJob, ExperimentConfig], None] = anything_goes

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from experiments.config import ExperimentConfig
+from experiments.config import ExperimentConfig, StoreConfig
 from experiments.errors import ConfigError
 from metrics.provenance import usable_cores
 from task.data import DataSettings
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from baselines.flower import FlowerSettings
     from baselines.inprocess import InprocessSettings
     from serverless.keeper import ServerlessSettings
+    from serverless.storage import StoreSettings
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,15 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
         optimizer_state=cast(OptimizerStatePolicy, config.optimizer_state),
         partition=PartitionSpec(
             scheme=cast(PartitionScheme, config.partition.scheme),
-            shards_per_client=config.partition.shards_per_client,
-            alpha=config.partition.alpha,
+            **{key: value for key, value in asdict(config.partition).items() if key != "scheme" and value is not None},
         ),
         seed=seed,
     )
 
 
 def data_settings(config: ExperimentConfig) -> DataSettings:
-    """Return where the images are; absolute, because a backend's processes may work elsewhere."""
-    path = config.data.path
-    return DataSettings(
-        cache=Path(config.data.cache).expanduser().absolute(),
-        path=None if path is None else Path(path).expanduser().absolute(),
-    )
+    """Return where the images are."""
+    return DataSettings(cache=_path(config.data.cache) or Path(), path=_path(config.data.path))
 
 
 def workers(config: ExperimentConfig) -> int:
@@ -71,7 +67,7 @@ def workers(config: ExperimentConfig) -> int:
     return usable_cores() if config.workers is None else config.workers
 
 
-def inprocess(config: ExperimentConfig) -> InprocessSettings:
+def inprocess(config: ExperimentConfig, directory: Path) -> InprocessSettings:
     """Return the settings of the bare loop."""
     from baselines.inprocess import InprocessSettings  # noqa: PLC0415 - only if it is asked for
 
@@ -99,7 +95,7 @@ def on_a_platform(config: ExperimentConfig) -> Placement:
     )
 
 
-def flower(config: ExperimentConfig) -> FlowerSettings:
+def flower(config: ExperimentConfig, directory: Path) -> FlowerSettings:
     """Return the settings of Flower."""
     from baselines.flower import FlowerSettings  # noqa: PLC0415 - only if it is asked for
 
@@ -117,7 +113,7 @@ def check_flower(job: FederatedJob, config: ExperimentConfig) -> None:
     from baselines.flower.settings import check  # noqa: PLC0415 - only if it is asked for
 
     try:
-        check(job, flower(config))
+        check(job, flower(config, Path()))
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
@@ -126,8 +122,46 @@ def anything_goes(job: FederatedJob, config: ExperimentConfig) -> None:
     """Accept every valid configuration."""
 
 
-def serverless(config: ExperimentConfig) -> ServerlessSettings:
+def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
     """Return the settings of the function keeper."""
     from serverless.keeper import ServerlessSettings  # noqa: PLC0415 - only if it is asked for
+    from serverless.platforms.openwhisk.config import OpenWhiskSettings  # noqa: PLC0415
+    from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
 
-    return ServerlessSettings()
+    platform = config.platform
+    in_flight = platform.in_flight or workers(config)
+    return ServerlessSettings(
+        platform=OpenWhiskSettings(
+            api_host=platform.api_host,
+            auth_env=platform.auth_env,
+            namespace=platform.namespace,
+            verify_tls=platform.verify_tls,
+            ca_file=_path(platform.ca_file),
+            request_timeout_s=platform.request_timeout_s,
+            pool_memory_mb=platform.pool_memory_mb
+            or in_flight * platform.client.memory_mb + platform.aggregator.memory_mb,
+            invocations_per_minute=platform.invocations_per_minute,
+            concurrent_invocations=platform.concurrent_invocations,
+        ),
+        store=_store(config.store, directory),
+        data=data_settings(config),
+        in_flight=in_flight,
+        client=FunctionSpec("client", platform.client.memory_mb, platform.client.timeout_s),
+        aggregator=FunctionSpec("aggregator", platform.aggregator.memory_mb, platform.aggregator.timeout_s),
+        max_attempts=platform.max_attempts,
+        grant_s=platform.grant_s,
+    )
+
+
+def _store(store: StoreConfig, directory: Path) -> StoreSettings:
+    from serverless.storage import DirectorySettings, MinioSettings  # noqa: PLC0415 - only if it is asked for
+
+    if store.name == "directory":
+        return DirectorySettings(root=directory / "store")
+    given = {key: value for key, value in asdict(store).items() if key != "name"}
+    return MinioSettings(**{**given, "ca_file": _path(store.ca_file)})
+
+
+def _path(name: str | None) -> Path | None:
+    """Return a path absolute, because a backend's processes may work elsewhere."""
+    return None if name is None else Path(name).expanduser().absolute()

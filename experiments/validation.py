@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
@@ -71,6 +72,9 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("workers", config.workers),
         ("partition.shards_per_client", config.partition.shards_per_client),
         ("platform.in_flight", config.platform.in_flight),
+        ("platform.max_attempts", config.platform.max_attempts),
+        ("platform.invocations_per_minute", config.platform.invocations_per_minute),
+        ("platform.concurrent_invocations", config.platform.concurrent_invocations),
     ):
         if count is not None and count < 1:
             yield wrong(key, count, "must be 1 or more")
@@ -80,6 +84,9 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("flower.startup_timeout_s", config.flower.startup_timeout_s, " seconds"),
         ("flower.round_timeout_s", config.flower.round_timeout_s, " seconds"),
         ("platform.pool_memory_mb", config.platform.pool_memory_mb, " MB"),
+        ("platform.request_timeout_s", config.platform.request_timeout_s, " seconds"),
+        ("platform.grant_s", config.platform.grant_s, " seconds"),
+        ("store.timeout_s", config.store.timeout_s, " seconds"),
         *_limits("platform.client", config.platform.client),
         *_limits("platform.aggregator", config.platform.aggregator),
     ):
@@ -98,27 +105,53 @@ def _limits(key: str, function: FunctionConfig) -> tuple[tuple[str, float, str],
 
 
 def _combinations(config: ExperimentConfig) -> Iterator[str]:
-    clients = config.clients
-    if config.clients_per_round > clients >= 1:
-        allowed = f"must be from 1 to clients={clients}"
-        yield wrong("clients_per_round", config.clients_per_round, allowed)
-    if clients > TRAINING_IMAGES:
-        yield wrong("clients", clients, f"MNIST has {TRAINING_IMAGES:,} training images to deal, one each at least")
-    per_client = config.partition.shards_per_client
-    if config.partition.scheme == "shards" and min(clients, per_client) >= 1:
-        shards = clients * per_client
-        if TRAINING_IMAGES % shards:
-            yield wrong(
-                "clients",
-                clients,
-                f"with partition.shards_per_client={per_client} makes {shards} shards, which do not divide the "
-                f"{TRAINING_IMAGES:,} images evenly; choose a product that does, such as clients=100 with 2",
-            )
-    on_cluster = "openwhisk" in config.backends and config.platform.api_host is not None
-    if on_cluster and config.store.name == "directory":
+    if config.clients_per_round > config.clients >= 1:
+        yield wrong("clients_per_round", config.clients_per_round, f"must be from 1 to clients={config.clients}")
+    if config.clients > TRAINING_IMAGES:
+        allowed = f"MNIST has {TRAINING_IMAGES:,} training images to deal, one each at least"
+        yield wrong("clients", config.clients, allowed)
+    yield from _partition(config)
+    if "openwhisk" in config.backends:
+        yield from _serverless(config)
+
+
+def _partition(config: ExperimentConfig) -> Iterator[str]:
+    partition = config.partition
+    for key, value, scheme in (
+        ("shards_per_client", partition.shards_per_client, "shards"),
+        ("alpha", partition.alpha, "dirichlet"),
+    ):
+        if (value is None) == (partition.scheme == scheme):
+            only = f"is for partition={scheme}, and needed there; here partition.scheme={partition.scheme}"
+            yield wrong(f"partition.{key}", value, only)
+    shards = config.clients * (partition.shards_per_client or 0)
+    if partition.scheme == "shards" and shards > 0 and TRAINING_IMAGES % shards:
+        yield wrong(
+            "clients",
+            config.clients,
+            f"with partition.shards_per_client={partition.shards_per_client} makes {shards} shards, which do not "
+            f"divide the {TRAINING_IMAGES:,} images evenly; choose a product that does, such as 100 x 2",
+        )
+
+
+def _serverless(config: ExperimentConfig) -> Iterator[str]:
+    platform, store = config.platform, config.store
+    secrets: list[tuple[str, str | None]] = (
+        [("platform.auth_env", platform.auth_env)] if platform.api_host is not None else []
+    )
+    if store.name == "minio":
+        if not (store.endpoint and store.bucket):
+            yield wrong("store.endpoint", store.endpoint, "must be host:port of the server, and store.bucket a name")
+        secrets += [("store.access_key_env", store.access_key_env), ("store.secret_key_env", store.secret_key_env)]
+    elif store.endpoint is not None:
+        yield wrong("store.endpoint", store.endpoint, "is for store=minio; here store.name=directory")
+    elif platform.api_host is not None:
         yield wrong(
             "store.name",
-            config.store.name,
-            f"functions at platform.api_host={config.platform.api_host} cannot read this machine's files; "
+            store.name,
+            f"functions at platform.api_host={platform.api_host} cannot read this machine's files; "
             "use store=minio store.endpoint=HOST:PORT",
         )
+    for key, variable in secrets:
+        if not variable or not os.environ.get(variable):
+            yield wrong(key, variable, "must name an environment variable that holds the credential; it is not set")
