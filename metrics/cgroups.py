@@ -38,21 +38,33 @@ def cgroup_limits(proc: Path = Path("/proc/self")) -> CgroupLimits:
     -----
     Files and formats: the kernel's ``cgroup-v1/memory.rst``, ``scheduler/sched-bwc.rst``, ``cgroup-v2.rst``.
     """
-    try:
-        groups = (proc / "cgroup").read_text(encoding="utf-8").splitlines()
-        mounts = (proc / "mounts").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return CgroupLimits(None, None)
-    cpu = [_cpu_cores(folder) for folder in _folders("cpu", groups, mounts)]
-    memory = [_memory_bytes(folder) for folder in _folders("memory", groups, mounts)]
+    cpu = [_cpu_cores(folder) for folder in cgroup_folders("cpu", proc)]
+    memory = [_memory_bytes(folder) for folder in cgroup_folders("memory", proc)]
     return CgroupLimits(
         cpu_cores=min((cores for cores in cpu if cores is not None), default=None),
         memory_bytes=min((size for size in memory if size is not None), default=None),
     )
 
 
+def cgroup_folders(controller: str, proc: Path = Path("/proc/self")) -> list[Path]:
+    """Return the folders of a process's group and of its ancestors, in both hierarchies, the group first.
+
+    Parameters
+    ----------
+    controller
+        E.g. ``memory``; in version 2 it need not be enabled in all of them.
+    proc
+        The process's folder in ``/proc``.
+    """
+    try:
+        groups = (proc / "cgroup").read_text(encoding="utf-8").splitlines()
+        mounts = (proc / "mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    return list(_folders(controller, groups, mounts))
+
+
 def _folders(controller: str, groups: list[str], mounts: list[str]) -> Iterator[Path]:
-    """Yield the folders of the group and of its ancestors, in both hierarchies."""
     for line in groups:
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import logging
 import secrets
@@ -81,7 +80,7 @@ async def _authenticate(request: web.Request, handler: _Handler) -> web.StreamRe
         return _unauthorized(messages.NO_CREDENTIALS, request)
     try:
         given = base64.b64decode(header.removeprefix("Basic "))
-    except binascii.Error:
+    except ValueError:  # no base64, or no ASCII
         return _unauthorized(messages.BAD_CREDENTIALS, request)
     if not hmac.compare_digest(given, request.app[CONTROLLER].auth.encode()):
         return _unauthorized(messages.BAD_CREDENTIALS, request)

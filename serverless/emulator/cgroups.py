@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from metrics.cgroups import cgroup_folders
 
 _PREFIX = "fl-emulator-"
 _REMOVE_TRIES, _REMOVE_PAUSE_S = 20, 0.01  # the kernel lets go of an ended process's group a little later
@@ -116,31 +117,19 @@ class MemoryGroups:
 def memory_groups(proc: Path = Path("/proc/self")) -> MemoryGroups | None:
     """Return groups where this process may make them, else None.
 
+    In version 2 a group that holds processes cannot have limited groups below it, so that its ancestors are
+    tried as well.
+
     Parameters
     ----------
     proc
-        Where this process's ``cgroup`` and ``mounts`` are read.
+        This process's folder in ``/proc``.
     """
-    for directory, version in _candidates(proc):
+    for folder in cgroup_folders("memory", proc):
+        version = _V1 if (folder / "memory.usage_in_bytes").exists() else _V2
         with contextlib.suppress(OSError):
-            return MemoryGroups(directory / f"{_PREFIX}{os.getpid()}", version)
+            return MemoryGroups(folder / f"{_PREFIX}{os.getpid()}", version)
     return None
-
-
-def _candidates(proc: Path) -> Iterator[tuple[Path, _Version]]:
-    """Yield directories to try. In version 2, a group that holds processes cannot have groups with controllers
-    below it, so that the groups above are tried as well."""
-    lines = (line.split(":", 2) for line in (proc / "cgroup").read_text().splitlines())
-    own = {controllers: path.lstrip("/") for _, controllers, path in lines}
-    for line in (proc / "mounts").read_text().splitlines():
-        _, mount, kind, options, *_ = line.split()
-        if kind == "cgroup" and "memory" in options.split(","):
-            path = next(path for controllers, path in own.items() if "memory" in controllers.split(","))
-            yield Path(mount, path), _V1
-            yield Path(mount), _V1
-        elif kind == "cgroup2" and "" in own:
-            group = Path(mount, own[""])
-            yield from ((g, _V2) for g in (group, *group.parents) if g.is_relative_to(mount))
 
 
 def _remove_abandoned(directory: Path) -> None:

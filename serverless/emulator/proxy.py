@@ -151,6 +151,7 @@ def main() -> None:
     """Serve the connections of an inherited listening socket, one after the other."""
     listening_fd, server_pid = (int(argument) for argument in sys.argv[1:])
     _die_with(server_pid)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a killed function's lines are kept
     _Handler.proxy = ActionProxy()
     listener = socket.socket(fileno=listening_fd)
     listener.set_inheritable(False)

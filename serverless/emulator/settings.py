@@ -87,14 +87,16 @@ class EmulatorSettings:
             ("memory_max_mb", "memory_max_mb", "pool_memory_mb"),
         ):
             if not getattr(self, low) <= getattr(self, default) <= getattr(self, high):
-                names = " <= ".join(dict.fromkeys((low, default, high)))
-                values = ", ".join(f"{name}={getattr(self, name)}" for name in (low, default, high))
-                raise ValueError(f"emulator settings must keep {names}, got {values}")
+                names = tuple(dict.fromkeys((low, default, high)))
+                values = ", ".join(f"{name}={getattr(self, name)}" for name in names)
+                raise ValueError(f"emulator settings must keep {' <= '.join(names)}, got {values}")
         if self.memory_enforcement not in ("auto", "cgroup", "watchdog"):
             raise ValueError(
                 f"emulator setting memory_enforcement={self.memory_enforcement!r}: "
                 "allowed are auto, cgroup and watchdog"
             )
+        if not all(isinstance(text, str) for pair in self.container_env.items() for text in pair):
+            raise ValueError("emulator setting container_env must map names to texts, e.g. {'OMP_NUM_THREADS': '1'}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
