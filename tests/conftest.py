@@ -142,8 +142,8 @@ def write_run(experiment: Path, run: RunRow, *rows: Iterable[Any]) -> None:
     directory = experiment / "runs" / run.run_id
     directory.mkdir(parents=True)
     append(directory, run)
-    for row in (row for group in rows for row in group):
-        append(directory, row)
+    for of_one_kind in rows:
+        append(directory, *of_one_kind)
 
 
 @pytest.fixture(scope="session")

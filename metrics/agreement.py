@@ -1,0 +1,92 @@
+"""Whether the systems learnt the same: the weights after every round, compared by their hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from metrics.cells import label_runs
+from metrics.kpis import Tables
+
+SHOWN = 12  # digits of a hash that are printed
+MOST_LINES = 3  # agreements that are told one by one
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the runs of one cell and seed have in common.
+
+    Parameters
+    ----------
+    rounds
+        How many rounds all of them finished: so many were compared.
+    weights_sha256
+        Hash of the global weights after the last of these rounds, by system.
+    first_difference
+        The first round after which the weights differ; ``None`` if they never do.
+    """
+
+    cell: str
+    seed: int
+    rounds: int
+    weights_sha256: dict[str, str]
+    first_difference: int | None
+
+    @property
+    def identical(self) -> bool | None:
+        """Whether all systems have the same weights; ``None`` if there are not two to compare."""
+        return None if len(self.weights_sha256) < 2 or not self.rounds else self.first_difference is None
+
+    def __str__(self) -> str:
+        """Say it in one line.
+
+        Examples
+        --------
+        >>> print(Agreement("", 0, 2, {"inprocess": "ab" * 32, "flower": "ab" * 32}, None))
+        seed 0: identical weights on inprocess and flower after each of 2 rounds (abababababab)
+        """
+        where = ", ".join(filter(None, [self.cell, f"seed {self.seed}"]))
+        hashes = {system: digest[:SHOWN] for system, digest in self.weights_sha256.items()}
+        if self.identical:
+            *others, last = hashes
+            on = f"{', '.join(others)} and {last}"
+            return f"{where}: identical weights on {on} after each of {self.rounds} rounds ({hashes[last]})"
+        found = ", ".join(f"{system} {digest}" for system, digest in hashes.items())
+        if self.identical is None:
+            return f"{where}: {found or 'no round finished'}, nothing to compare it with"
+        return f"{where}: weights DIFFER from round {self.first_difference} on; after round {self.rounds}: {found}"
+
+
+def tell(found: Sequence[Agreement]) -> list[tuple[str, bool | None]]:
+    """Return a line for each agreement and whether it is one; many that hold are told in one line."""
+    alike = [agreement for agreement in found if agreement.identical]
+    if len(alike) <= MOST_LINES:
+        return [(str(agreement), agreement.identical) for agreement in found]
+    others = [(str(agreement), agreement.identical) for agreement in found if not agreement.identical]
+    rounds = sum(agreement.rounds for agreement in alike)
+    line = f"identical weights on all systems in {len(alike)} comparisons (seeds × cells), {rounds} rounds in all"
+    return [(line, True), *others]
+
+
+def agreements(tables: Tables) -> list[Agreement]:
+    """Compare the weights of all runs of each cell and seed, over the rounds that all of them finished."""
+    runs = label_runs(tables["runs"])
+    rounds = runs[["run_id", "cell", "seed", "system"]].merge(tables["rounds"], on="run_id")
+    return [
+        _compare(str(cell), int(seed), rounds[(rounds["cell"] == cell) & (rounds["seed"] == seed)])
+        for cell, seed in runs[["cell", "seed"]].drop_duplicates().itertuples(index=False)
+    ]
+
+
+def _compare(cell: str, seed: int, rounds: pd.DataFrame) -> Agreement:
+    by_system = rounds.pivot_table(
+        index="server_round", columns="system", values="weights_sha256", aggfunc="last", sort=False
+    )
+    common = by_system.dropna().sort_index()
+    if common.empty:
+        return Agreement(cell, seed, 0, {}, None)
+    differing = common.index[common.nunique(axis="columns") > 1]
+    last = {str(system): str(digest) for system, digest in common.iloc[-1].items()}
+    return Agreement(cell, seed, len(common), last, int(differing[0]) if len(differing) else None)

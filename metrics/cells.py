@@ -1,0 +1,76 @@
+"""Which runs may be compared: cells of one learning, systems that ran it.
+
+A *cell* is everything that was chosen about the learning, but for the seed. A *system* is a backend together with
+how it was run. Runs of one cell and seed learn the same; systems differ in what that took.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+BACKENDS = ("inprocess", "flower", "openwhisk")  # the order in which they are shown
+BASELINE = "inprocess"
+PAIRED_BY = ("cell", "seed", "workers", "threads_per_client")
+
+_FORMATS: Mapping[str, Callable[[Any], str]] = {
+    "model": str,
+    "optimizer": str,
+    "learning_rate": lambda value: f"rate {value:g}",
+    "batch_size": lambda value: f"batch {value}",
+    "local_epochs": lambda value: f"E={value}",
+    "clients_per_round": lambda value: f"{value} a round",
+    "clients": lambda value: f"of {value} clients",
+    "partition": str,
+    "optimizer_state": lambda value: f"optimizer state {value}",
+    "max_rounds": lambda value: f"at most {value} rounds",
+    "target_accuracy": lambda value: "no target" if pd.isna(value) else f"target {value:.0%}",
+}
+_SYSTEM = ("runtime", "store", "workers", "threads_per_client")
+
+
+def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns ``cell`` and ``system`` to the table of runs, and put it in the order in which it is shown.
+
+    A cell's label names what differs between the cells of this table ("" if there is only one); a system's label is
+    its backend, with what tells it from other systems of that backend, and whether it was emulated.
+    """
+    labelled = runs.assign(partition=[_partition(row) for _, row in runs.iterrows()])
+    varying = [name for name in _FORMATS if labelled[name].nunique(dropna=False) > 1]
+    labelled["cell"] = [_describe(row, varying) for _, row in labelled.iterrows()]
+    labelled["system"] = [_system(row, labelled) for _, row in labelled.iterrows()]
+    rank = {backend: place for place, backend in enumerate(BACKENDS)}
+    labelled["_rank"] = labelled["backend"].map(lambda backend: rank.get(backend, len(rank)))
+    numeric = [name for name in varying if labelled[name].dtype.kind in "if"]  # 3, 6, 12: not as text
+    order = [*numeric, "cell", "_rank", "system", "seed", "run_id"]
+    return labelled.sort_values(order, ignore_index=True).drop(columns="_rank")
+
+
+def common_label(runs: pd.DataFrame) -> str:
+    """Say what all labelled runs have in common: model, optimizer, clients, ..."""
+    common = [name for name in _FORMATS if runs[name].nunique(dropna=False) == 1]
+    return _describe(runs.iloc[0], common) if len(runs) else ""
+
+
+def _describe(row: pd.Series[Any], names: list[str]) -> str:
+    return ", ".join(_FORMATS[name](row[name]) for name in names).replace("round, of", "round of")
+
+
+def _partition(row: pd.Series[Any]) -> str:
+    """Return the partition's scheme with its parameter, which only the configuration holds."""
+    choices = json.loads(row["config"]).get("partition")
+    parameter = {"shards": "shards_per_client", "dirichlet": "alpha"}.get(row["partition"], "")
+    if not isinstance(choices, dict) or parameter not in choices:
+        return str(row["partition"])
+    return f"{row['partition']}({choices[parameter]:g})"
+
+
+def _system(row: pd.Series[Any], runs: pd.DataFrame) -> str:
+    alike = runs[runs["backend"] == row["backend"]]
+    details = [name for name in _SYSTEM if alike[name].nunique(dropna=False) > 1]
+    words = [f"{row[name]} {name}" if name in ("workers", "threads_per_client") else str(row[name]) for name in details]
+    words += ["emulated"] if row["emulated"] else []
+    return f"{row['backend']} ({', '.join(words)})" if words else str(row["backend"])

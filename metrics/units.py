@@ -1,0 +1,86 @@
+"""How values are written for people, by unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from metrics.statistics import Median
+
+NOT_MEASURED = "–"
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def seconds(value: float) -> str:
+    """Write a duration.
+
+    Examples
+    --------
+    >>> [seconds(value) for value in (0, 0.0123, 1.234, 45.67, 171.2, 3725)]
+    ['0 s', '12 ms', '1.23 s', '45.7 s', '2 min 51 s', '1 h 02 min']
+    """
+    if value == 0:
+        return "0 s"
+    if value < 0.0995:
+        return f"{value * 1000:.0f} ms"
+    if value < 9.995:
+        return f"{value:.2f} s"
+    if value < 119.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory(value: float) -> str:
+    """Write an amount of memory.
+
+    Examples
+    --------
+    >>> [memory(value) for value in (512, 300 * 2**20, 2.5 * 2**30)]
+    ['512 B', '300 MiB', '2.50 GiB']
+    """
+    power = min(int(math.log(value, 1024)) if value >= 1 else 0, len(_BINARY) - 1)
+    amount = value / 1024**power
+    return f"{amount:.0f} {_BINARY[power]}" if power < 3 else f"{amount:.2f} {_BINARY[power]}"
+
+
+_WRITERS: Mapping[str, Callable[[float], str]] = {
+    "accuracy": lambda value: f"{value:.4f}",
+    "rounds": lambda value: f"{value:g}",
+    "s": seconds,
+    "cpu_s": lambda value: f"{value:,.1f} s",
+    "bytes": memory,
+    "ratio": lambda value: f"{value:.2f}×",
+    "share": lambda value: f"{value:.1%}",
+    "count": lambda value: f"{value:,g}",
+}
+
+
+def write(value: float | None, unit: str) -> str:
+    """Write a value with its unit; a dash for one that was not measured.
+
+    Raises
+    ------
+    KeyError
+        If there is no such unit.
+    """
+    writer = _WRITERS[unit]
+    if value is None or math.isnan(value):
+        return NOT_MEASURED
+    return "∞" if math.isinf(value) else writer(value)
+
+
+def write_median(found: Median, unit: str) -> str:
+    """Write a median with its interval, where there is one; ``> 45`` for one that censoring left open.
+
+    Examples
+    --------
+    >>> write_median(Median(45.0, 2, is_lower_bound=True), "rounds")
+    '> 45'
+    >>> write_median(Median(1.05, 10, 1.01, 1.1, 0.979), "ratio")
+    '1.05× [1.01×, 1.10×]'
+    """
+    text = ("> " if found.is_lower_bound else "") + write(found.value, unit)
+    if found.low is None or found.high is None or found.low == found.high:
+        return text
+    return f"{text} [{write(found.low, unit)}, {write(found.high, unit)}]"

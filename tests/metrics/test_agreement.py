@@ -1,0 +1,78 @@
+"""Whether the weights agree is judged round by round, over what all runs have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metrics.agreement import agreements, tell
+from metrics.tables import load
+
+Makers = dict[str, Callable[..., Any]]
+
+
+def history(makers: Makers, **digests: str) -> dict[str, pd.DataFrame]:
+    """Runs by backend; each letter of a digest stands for the weights after a round."""
+    runs, rounds = [], []
+    for backend, letters in digests.items():
+        mine = [
+            makers["rounds"](backend, number, weights_sha256=letter * 64) for number, letter in enumerate(letters, 1)
+        ]
+        runs.append(makers["runs"](backend, mine, backend=backend, max_rounds=9))
+        rounds += mine
+    return {"runs": pd.DataFrame(runs), "rounds": pd.DataFrame(rounds)}
+
+
+def test_equal_weights_in_every_round_agree(row_makers: Makers) -> None:
+    (found,) = agreements(history(row_makers, inprocess="abc", flower="abc", openwhisk="abc"))
+    assert found.identical
+    assert found.rounds == 3
+    assert set(found.weights_sha256) == {"inprocess", "flower", "openwhisk"}
+    assert str(found) == (
+        "seed 0: identical weights on inprocess, flower and openwhisk after each of 3 rounds (cccccccccccc)"
+    )
+
+
+def test_the_first_difference_is_named_even_if_later_rounds_agree(row_makers: Makers) -> None:
+    (found,) = agreements(history(row_makers, inprocess="abcd", flower="axyd"))
+    assert found.identical is False
+    assert found.first_difference == 2
+    assert "weights DIFFER from round 2 on; after round 4: inprocess dddddddddddd, flower dddddddddddd" in str(found)
+
+
+def test_a_run_that_was_cut_short_is_compared_as_far_as_it_came(row_makers: Makers) -> None:
+    (found,) = agreements(history(row_makers, inprocess="abcd", flower="ab"))
+    assert found.identical
+    assert (found.rounds, found.weights_sha256["inprocess"]) == (2, "b" * 64)
+
+
+def test_one_run_alone_agrees_with_nobody(row_makers: Makers) -> None:
+    (found,) = agreements(history(row_makers, inprocess="ab"))
+    assert found.identical is None
+    assert str(found) == "seed 0: inprocess bbbbbbbbbbbb, nothing to compare it with"
+    (nothing,) = agreements(
+        history(row_makers, inprocess="ab", flower="")
+        | {"rounds": pd.DataFrame([row_makers["rounds"]("somebody else", 1)])}
+    )
+    assert nothing.identical is None
+    assert "no round finished" in str(nothing)
+
+
+def test_seeds_are_compared_apart(make_experiment: Callable[..., Path]) -> None:
+    found = agreements(load(make_experiment(seeds=range(5), rounds=2)))
+    assert [(agreement.seed, agreement.identical) for agreement in found] == [(seed, True) for seed in range(5)]
+    assert tell(found) == [
+        ("identical weights on all systems in 5 comparisons (seeds × cells), 10 rounds in all", True)
+    ]
+    assert [line for line, _ in tell(found[:2])] == [str(agreement) for agreement in found[:2]]
+
+
+def test_a_difference_is_never_lost_among_many_agreements(
+    make_experiment: Callable[..., Path], row_makers: Makers
+) -> None:
+    many = agreements(load(make_experiment(seeds=range(5), rounds=2)))
+    (different,) = agreements(history(row_makers, inprocess="ab", flower="ax"))
+    assert (str(different), False) in tell([*many, different])
