@@ -1,0 +1,42 @@
+"""Figures, drawn from the tables alone; nothing that learns is imported.
+
+A figure is a :class:`~metrics.plots.chart.Chart` in a module of its own, entered here under its name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+from metrics.kpis import Tables
+from metrics.plots import accuracy, cold_starts, cpu_memory, time_per_round
+from metrics.plots.chart import Chart, NoDataError
+from metrics.plots.style import STYLE
+
+__all__ = ["FIGURES", "Chart", "NoDataError", "save"]
+
+FIGURES: dict[str, Chart] = {
+    chart.name: chart for chart in (accuracy.CHART, time_per_round.CHART, cpu_memory.CHART, cold_starts.CHART)
+}
+
+
+def save(chart: Chart, tables: Tables, folder: Path) -> list[Path]:
+    """Draw a figure as PNG and PDF, and write what it shows as CSV beside it; return the files.
+
+    Raises
+    ------
+    NoDataError
+        If the tables hold nothing for this figure.
+    """
+    data = chart.data(tables)
+    if data.empty:
+        raise NoDataError(f"{chart.name}: {chart.needs}")
+    folder.mkdir(parents=True, exist_ok=True)
+    png, pdf, csv = (folder / f"{chart.name}.{suffix}" for suffix in ("png", "pdf", "csv"))
+    data.to_csv(csv, index=False)
+    with mpl.rc_context(STYLE):
+        figure = chart.draw(data, tables)
+        figure.savefig(png, metadata={"Software": None})
+        figure.savefig(pdf, metadata={"CreationDate": None})  # equal tables give equal files
+    return [png, pdf, csv]

@@ -1,0 +1,98 @@
+"""How many attempts started cold, round by round, and how long a cold start took inside the workers."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from metrics.cells import label_runs
+from metrics.kpis import Tables
+from metrics.plots.chart import Chart
+from metrics.plots.style import (
+    annotate,
+    backend_colour,
+    lay_over,
+    new_figure,
+    source_notes,
+    what_was_learnt,
+    wrapped,
+)
+from metrics.units import seconds
+
+_KEYS = ["cell", "system", "backend", "server_round"]
+
+
+def data(tables: Tables) -> pd.DataFrame:
+    """Return a row per cell, system and round: attempts of clients, how many were cold, and their cold seconds.
+
+    Attempts whose worker did not live to say whether it was cold are counted in ``unknown`` only.
+    """
+    runs = label_runs(tables["runs"])[["run_id", "cell", "system", "backend"]]
+    attempts = runs.merge(tables["invocations"], on="run_id", sort=False)
+    attempts = attempts[attempts["function"] == "client"]
+    attempts = attempts.assign(
+        unknown=attempts["is_cold"].isna(),
+        cold=attempts["is_cold"].eq(True),
+        cold_s=attempts["cold_start_s"].astype("float64").where(attempts["is_cold"].eq(True)),
+    )
+    grouped = attempts.groupby(_KEYS, sort=False)
+    found = grouped.agg(
+        n=("run_id", "nunique"),
+        attempts=("run_id", "size"),
+        unknown=("unknown", "sum"),
+        cold=("cold", "sum"),
+        cold_s_lowest=("cold_s", "min"),
+        cold_s_median=("cold_s", "median"),
+        cold_s_highest=("cold_s", "max"),
+    ).reset_index()
+    known = found["attempts"] - found["unknown"]
+    return found.assign(cold_share=found["cold"] / known.where(known > 0))
+
+
+def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
+    """Draw two panels per cell: the cold share of each round, and the length of cold starts by round."""
+    cells = list(shown["cell"].unique())
+    notes = wrapped(
+        "Cold: the first piece of work of a process, by the flag inside it. Seconds: from the birth of the process "
+        "until it was ready to work; median, and range as whiskers.",
+        *(_totals(shown, system) for system in shown["system"].unique()),
+        *source_notes(tables),
+    )
+    figure, axes = new_figure(len(cells), 2, 2.6, below=len(notes))
+    for (share, length), cell in zip(axes, cells, strict=True):
+        in_cell = shown[shown["cell"] == cell]
+        systems = list(in_cell["system"].unique())
+        for place, system in enumerate(systems):
+            rows = in_cell[in_cell["system"] == system].sort_values("server_round")
+            colour = backend_colour(rows["backend"].iloc[0])
+            look = lay_over(place, len(systems))
+            share.plot(rows["server_round"], rows["cold_share"], color=colour, marker="o", label=system, **look)
+            cold = rows[rows["cold_s_median"].notna()]
+            below, above = cold["cold_s_median"] - cold["cold_s_lowest"], cold["cold_s_highest"] - cold["cold_s_median"]
+            beside = cold["server_round"] + 0.12 * (place - (len(systems) - 1) / 2)
+            length.errorbar(beside, cold["cold_s_median"], [below, above], fmt="o", color=colour, capsize=3)
+        share.set_title(", ".join(filter(None, [cell, "Cold share of clients' attempts"])))
+        length.set_title("Length of a cold start")
+        share.set_ylim(-0.04, 1.04)
+        share.yaxis.set_major_formatter(PercentFormatter(1.0))
+        length.set_ylim(0, 1.15 * in_cell["cold_s_highest"].max() if in_cell["cold_s_highest"].notna().any() else 1)
+        length.set_ylabel("seconds")
+        for panel in (share, length):
+            panel.set_xlim(0.5, in_cell["server_round"].max() + 0.5)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            panel.set_xlabel("round")
+    axes[0][0].legend(loc="upper right")
+    annotate(figure, "Cold starts", what_was_learnt(tables), notes)
+    return figure
+
+
+def _totals(shown: pd.DataFrame, system: str) -> str:
+    rows = shown[shown["system"] == system]
+    n, cold, attempts, unknown = rows["n"].max(), rows["cold"].sum(), rows["attempts"].sum(), rows["unknown"].sum()
+    longest = f", the longest {seconds(rows['cold_s_highest'].max())}" if rows["cold_s_highest"].notna().any() else ""
+    doubt = f", {unknown} unknown" if unknown else ""
+    return f"{system}, n = {n}: {cold} of {attempts} attempts cold{doubt}{longest}."
+
+
+CHART = Chart("cold_starts", "no attempt of a client was recorded.", data, draw)

@@ -1,0 +1,86 @@
+"""CPU seconds and memory of a whole run, by system and by what its processes are for."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from metrics.cells import label_runs
+from metrics.kpis import Tables
+from metrics.plots.bars import LEGEND_LINES, Bar, bars_height, draw_bars, legend_below
+from metrics.plots.chart import Chart
+from metrics.plots.style import OTHER, ROLES, annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.units import write
+
+_KEYS = ["cell", "system", "backend"]
+_GIB = 2**30
+
+
+def data(tables: Tables) -> pd.DataFrame:
+    """Return a row per cell, system and role: medians over the finished runs.
+
+    ``cpu_s`` is what a role's processes were seen to use between samples (what a process uses after its last sample is
+    missed); ``rss_bytes`` is the role's resident memory at the moment at which the run used the most.
+    """
+    runs = label_runs(tables["runs"])
+    finished = runs[runs["status"] == "success"]
+    used = {run_id: usage_by_role(of_run) for run_id, of_run in tables["samples"].groupby("run_id")}
+    by_run = [used[run_id].assign(run_id=run_id) for run_id in finished["run_id"] if run_id in used]
+    if not by_run:
+        return pd.DataFrame()
+    found = finished[["run_id", *_KEYS]].merge(pd.concat(by_run), on="run_id", sort=False)
+    n = found.groupby(_KEYS, sort=False)["run_id"].nunique().rename("n")
+    totals = found.groupby([*_KEYS, "role"], sort=False)[["cpu_s", "rss_bytes"]].median()
+    return totals.reset_index().merge(n.reset_index(), on=_KEYS)
+
+
+def usage_by_role(samples: pd.DataFrame) -> pd.DataFrame:
+    """Return CPU seconds and memory at the run's peak of each role, from the samples of one run.
+
+    The sampled CPU seconds are those of the living processes; they fall when one ends, so only the rises are summed.
+    """
+    cpu_s, rss = _by_time(samples, "cpu_s"), _by_time(samples, "rss_bytes")
+    rises = cpu_s.diff().fillna(cpu_s).clip(lower=0.0)
+    at_peak = rss.iloc[int(rss.sum(axis="columns").argmax())]
+    return pd.DataFrame({"cpu_s": rises.sum(), "rss_bytes": at_peak}).rename_axis("role").reset_index()
+
+
+def _by_time(samples: pd.DataFrame, column: str) -> pd.DataFrame:
+    return samples.pivot_table(index="sampled_at", columns="role", values=column).sort_index().fillna(0.0)
+
+
+def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
+    """Draw two panels per cell: CPU seconds, and memory at its peak."""
+    cells = list(shown["cell"].unique())
+    notes = wrapped(
+        "From samples of every process of a run, set-up included; medians over n runs. Memory: sum of the resident "
+        "sets at the run's highest moment; pages that processes share count in each.",
+        *source_notes(tables),
+    )
+    figure, axes = new_figure(len(cells), 2, bars_height(shown), below=len(notes) + LEGEND_LINES)
+    for (cpu, rss), cell in zip(axes, cells, strict=True):
+        rows = shown[shown["cell"] == cell]
+        draw_bars(cpu, _bars(rows, "cpu_s", 1.0, "cpu_s"), ROLES, x_label="CPU seconds", labelled=True)
+        draw_bars(rss, _bars(rows, "rss_bytes", _GIB, "bytes"), ROLES, x_label="GiB", labelled=False)
+        cpu.set_title(", ".join(filter(None, [cell, "CPU, whole run"])))
+        rss.set_title("Memory at its peak")
+    present = sorted(shown["role"].unique(), key=_rank)
+    legend_below(figure, {role: ROLES.get(role, OTHER) for role in present}, notes=len(notes))
+    annotate(figure, "CPU seconds and memory by role", what_was_learnt(tables), notes)
+    return figure
+
+
+def _bars(rows: pd.DataFrame, column: str, scale: float, unit: str) -> list[Bar]:
+    bars = []
+    for (system, backend, n), of_system in rows.groupby(["system", "backend", "n"], sort=False):
+        ranked = of_system.sort_values("role", key=lambda roles: roles.map(_rank))
+        parts = dict(zip(ranked["role"], ranked[column] / scale, strict=True))
+        bars.append(Bar(f"{system}\nn = {n}", str(backend), parts, write(float(ranked[column].sum()), unit)))
+    return bars
+
+
+def _rank(role: str) -> int:
+    return list(ROLES).index(role) if role in ROLES else len(ROLES)
+
+
+CHART = Chart("cpu_memory", "no finished run has samples of its processes.", data, draw)

@@ -1,0 +1,139 @@
+"""One look for every figure: the colour of each backend, the frame of notes around what is drawn.
+
+Colours are of Okabe and Ito's palette ("Color Universal Design", 2008), told apart with every common form of colour
+blindness; a few from Paul Tol's muted scheme join them where eight are too few.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from metrics.cells import common_label, label_runs
+from metrics.kpis import Tables
+from metrics.units import memory
+
+WIDTH = 8.0  # inches; at 110 dots each, 880 pixels: what a README shows without scaling
+_HEADER, _FOOTER, _LINE = 0.62, 0.12, 0.155  # inches
+_NOTE_CHARACTERS = 148
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 110,
+    "savefig.dpi": 110,
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e5e5e5",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "pdf.fonttype": 42,
+}
+
+_BACKENDS = {"inprocess": "#8C8C8C", "flower": "#E69F00", "openwhisk": "#0072B2"}
+PHASES = {
+    "train": "#009E73",
+    "move weights": "#56B4E9",
+    "aggregate": "#CC79A7",
+    "evaluate": "#F0E442",
+    "start and compile": "#882255",
+    "platform": "#D55E00",
+    "unattributed": "#BBBBBB",
+}
+ROLES = {
+    "client": "#009E73",
+    "aggregator": "#CC79A7",
+    "controller": "#999999",
+    "emulator": "#56B4E9",
+    "object_store": "#F0E442",
+    "flower": "#D55E00",
+    "ray": "#882255",
+}
+OTHER = "#333333"
+
+
+def backend_colour(backend: str) -> str:
+    """Return the one colour of a backend."""
+    return _BACKENDS.get(backend, OTHER)
+
+
+def lay_over(place: int, count: int) -> dict[str, Any]:
+    """Return line properties that keep ``count`` lines visible that may lie exactly on top of each other.
+
+    The first is the widest and lowest; each later one is thinner, so that a rim of every line below it shows.
+    """
+    steps = count - 1 - place
+    return {
+        "linewidth": 1.8 + 3.2 * steps,
+        "markersize": 5 + 4.5 * steps,
+        "zorder": 3 + place,
+        "solid_capstyle": "round",
+    }
+
+
+def notes_height(lines: int) -> float:
+    """Return the height of so many lines of notes, in inches."""
+    return _FOOTER + _LINE * lines
+
+
+def new_figure(rows: int, columns: int, row_height: float, *, below: int) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure with a grid of axes, ``row_height`` inches each, a header, and room for ``below`` lines."""
+    height = _HEADER + row_height * rows + notes_height(below)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        body = (0.0, notes_height(below) / height, 1.0, row_height * rows / height)
+        engine.set(rect=body, w_pad=0.1)  # type: ignore[call-arg]
+    return figure, [list(row) for row in figure.subplots(rows, columns, squeeze=False)]
+
+
+def annotate(figure: Figure, title: str, subtitle: str, notes: list[str]) -> None:
+    """Write the title above and the notes below what is drawn."""
+    height = figure.get_figheight()
+    figure.text(0.012, 1 - 0.12 / height, title, fontsize=13, fontweight="bold", va="top")
+    figure.text(0.012, 1 - 0.37 / height, subtitle, fontsize=8.5, color="#444444", va="top")
+    figure.text(0.012, 0.07 / height, "\n".join(notes), fontsize=7.5, color="#555555", va="bottom", linespacing=1.25)
+
+
+def wrapped(*notes: str) -> list[str]:
+    """Return notes as lines that fit the figure's width."""
+    return [line for note in notes if note for line in textwrap.wrap(note, _NOTE_CHARACTERS)]
+
+
+def source_notes(tables: Tables) -> list[str]:
+    """Say what was emulated, where the numbers come from and on what machine they were taken."""
+    runs = tables["runs"]
+    emulated = runs[runs["emulated"]]
+    platforms = " and ".join(sorted({"OpenWhisk" if p == "openwhisk" else str(p) for p in emulated["platform"]}))
+    return [
+        f"{platforms}: embedded server (emulated), one machine." if platforms else "",
+        f"Source: {_sources(runs)}. Machine: {_machines(runs)}.",
+    ]
+
+
+def what_was_learnt(tables: Tables) -> str:
+    """Say what all runs have in common."""
+    return common_label(label_runs(tables["runs"]))
+
+
+def _sources(runs: pd.DataFrame) -> str:
+    ids = sorted(runs["run_id"])
+    listed = f"runs {', '.join(ids)}" if len(ids) <= 3 else f"{len(ids)} runs, {ids[0]} … {ids[-1]}"
+    known = runs[["commit", "dirty"]].dropna().drop_duplicates()
+    commits = [
+        f"commit {commit[:7]}{' with changes' if dirty else ''}" for commit, dirty in known.itertuples(index=False)
+    ]
+    return ", ".join([f"experiment {' and '.join(sorted(set(runs['experiment'])))}", listed, *commits])
+
+
+def _machines(runs: pd.DataFrame) -> str:
+    machines = runs[["cpu_model", "cores", "memory_bytes"]].drop_duplicates().itertuples(index=False)
+    return "; ".join(f"{model}, {cores} cores, {memory(size)}" for model, cores, size in machines)
