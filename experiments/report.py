@@ -1,0 +1,110 @@
+"""What a reader sees when an experiment has ended: a comparison in the terminal, figures, and ``report.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from experiments import figures, markdown
+from experiments.comparison import Table
+from experiments.findings import Findings, find
+from metrics import tables
+from metrics.kpis import Tables
+from metrics.plots import NoDataError
+
+REPORT = "report.md"
+_UNBOUNDED = 10_000  # columns
+_AGREEMENT_STYLES = {True: "green", False: "bold red", None: "dim"}
+
+
+def finish(out: Path, console: Console, command: str | None = None) -> None:
+    """Print the closing comparison of the experiment in ``out``, draw its figures and write its report.
+
+    Parameters
+    ----------
+    out
+        Folder with the collected tables.
+    console
+        Where to print; readable from 80 columns on.
+    command
+        The command line that made the results, for the report.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the tables have not been collected.
+    """
+    frames = tables.load(out)
+    if frames["runs"].empty:
+        console.print(Text(f"No run has left a row in {out}: there is nothing to compare.", style="yellow"))
+        return
+    findings = find(frames)
+    show(findings, console)
+    drawn = _draw(out, frames, console)
+    report = out / REPORT
+    report.write_text(markdown.render(findings, frames, drawn, out, command), encoding="utf-8")
+    _show_files(out, report, drawn, console)
+
+
+def show(findings: Findings, console: Console) -> None:
+    """Print what an experiment found."""
+    console.print()
+    console.print(Text.assemble((findings.title, "bold"), f": {findings.learnt}"))
+    for cell, table in findings.compared:
+        _show_table(table, cell, console)
+    for line, identical in findings.agreements:
+        console.print(Text(line, style=_AGREEMENT_STYLES[identical]))
+    for line in findings.unfinished:
+        console.print(Text(line, style="red"))
+    for line in findings.notes:
+        console.print(Text(line, style="dim"))
+
+
+def _show_table(table: Table, cell: str, console: Console) -> None:
+    grid = _grid(table, cell)
+    if console.measure(grid, options=console.options.update(width=_UNBOUNDED)).maximum > console.width:
+        grid = _grid(table, cell, before_interval="\n")
+    console.print(grid)
+
+
+def _grid(table: Table, cell: str, before_interval: str = " ") -> RichTable:
+    grid = RichTable(box=box.SIMPLE_HEAD, title=cell or None, title_justify="left", pad_edge=False)
+    for place, title in enumerate(table.header):
+        is_label = place < table.labels
+        grid.add_column(
+            Text(title),
+            justify="left" if is_label else "right",
+            overflow="fold",
+            no_wrap=table.labels == 1 and is_label,
+        )
+    for section in table.sections:
+        for row in section:
+            style = "dim" if row[0].startswith("  ") else ""
+            grid.add_row(*(Text(text.replace(" [", f"{before_interval}["), style=style) for text in row))
+        grid.add_section()
+    return grid
+
+
+def _draw(out: Path, frames: Tables, console: Console) -> list[Path]:
+    try:
+        return figures.draw(out, frames)
+    except NoDataError as error:
+        console.print(Text(str(error), style="yellow"))
+        return []
+
+
+def _show_files(out: Path, report: Path, drawn: list[Path], console: Console) -> None:
+    pictures = ",".join(path.stem for path in drawn if path.suffix == ".png")
+    listed = {
+        "report": str(report),
+        "tables": f"{out}/{{{','.join(tables.TABLES)}}}.{{parquet,csv}}",
+        "figures": f"{out}/figures/{{{pictures}}}.{{png,pdf,csv}}" if pictures else "none",
+        "per run": f"{out}/runs/<run_id>",
+    }
+    console.print()
+    for label, text in listed.items():
+        console.print(Text.assemble((f"{label:<9}", "bold"), text), soft_wrap=True)
