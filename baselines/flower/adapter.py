@@ -43,7 +43,7 @@ def run(job: FederatedJob, settings: FlowerSettings, recorder: Recorder) -> Weig
         with processes(directory / LOG, ENVIRONMENT) as started:
             return _run(plan, settings, recorder, Federation(started, settings))
     except FlowerError as error:
-        raise FlowerError(f"{error}\n{_reason(directory)}") from error
+        raise FlowerError(f"{error}\n{_reason(directory)}") from None
     finally:
         _take_rounds(recorder)
         (directory / SERVING).unlink(missing_ok=True)
@@ -63,8 +63,7 @@ def _run(plan: Plan, settings: FlowerSettings, recorder: Recorder, federation: F
             lambda: bool(serving.exists() or _outcome(plan.directory) or flwr_run.poll() is not None),
             "the ServerApp has not started",
         )
-    server = int(serving.read_text()) if serving.exists() else None
-    return _await_outcome(plan, settings, federation, server)
+    return _await_outcome(plan, settings, federation, _server(serving))
 
 
 def _await_outcome(plan: Plan, settings: FlowerSettings, federation: Federation, server: int | None) -> Weights:
@@ -89,6 +88,14 @@ def _await_outcome(plan: Plan, settings: FlowerSettings, federation: Federation,
 def _outcome(directory: Path) -> Path | None:
     """Return the file that the ServerApp leaves at its end."""
     return next((path for name in (FINAL_WEIGHTS, ERROR) if (path := directory / name).exists()), None)
+
+
+def _server(serving: Path) -> int | None:
+    """Return the process id of the ServerApp, or ``None`` if it has ended already."""
+    try:
+        return int(serving.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return None
 
 
 def _lives(pid: int) -> bool:

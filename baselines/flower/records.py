@@ -67,10 +67,12 @@ def failure(error_kind: str, error: str, work: WorkReport) -> RecordDict:
     return RecordDict({REPORT: ConfigRecord(dict(values))})
 
 
-def read_answer(client_id: int, reply: Message | None) -> Answer:
-    """Read the answer of one client; ``None`` is a client that did not answer in time."""
+def read_answer(client_id: int, reply: Message | None, timeout_s: float) -> Answer:
+    """Read the answer of one client; ``None`` is a client that did not answer within ``timeout_s``."""
     if reply is None:
-        return Answer(client_id, error_kind="timeout", error="no answer in time")
+        return Answer(
+            client_id, error_kind="timeout", error=f"no answer within flower.round_timeout_s={timeout_s:g} seconds"
+        )
     if reply.has_error():
         kind = f"flower error {reply.error.code}"
         return Answer(client_id, error_kind=kind, error=reply.error.reason)

@@ -63,7 +63,10 @@ class Round:
     def collect(self) -> None:
         """Take the answers in ascending client order, and divide the time since the messages left."""
         answered_at = now()
-        self.answers = [read_answer(client, self.marks.replies.get(self.nodes[client])) for client in self.clients]
+        timeout_s = self.plan.round_timeout_s
+        self.answers = [
+            read_answer(client, self.marks.replies.get(self.nodes[client]), timeout_s) for client in self.clients
+        ]
         works = [answer.work for answer in self.answers if answer.work]
         self.clock.add_fan_out(self.fan_out_at, answered_at, works, sent_at=self.marks.sent_at or answered_at)
 
@@ -79,9 +82,8 @@ class Round:
         if failed:
             first = failed[0]
             raise ClientFailed(
-                f"{len(failed)} of {len(self.answers)} clients failed in round {self.server_round} "
-                f"(flower.round_timeout_s={self.plan.round_timeout_s:g}); the first is client {first.client_id}, "
-                f"{first.error_kind}:\n{first.error}"
+                f"{len(failed)} of {len(self.answers)} clients failed in round {self.server_round}; the first is "
+                f"client {first.client_id}, {first.error_kind}:\n{first.error}"
             )
 
     def invocations(self) -> list[InvocationRow]:

@@ -106,7 +106,13 @@ class OrderedFedAvg(FedAvg):
         times, work = self._round.clock.close(), self._probe.report()
         known: dict[str, Any] = {"run_id": self._plan.run_id, "server_round": server_round}
         server = invocation_row(
-            work, submitted_at=work.started_at, function="aggregator", client_s=work.seconds, **known
+            work,
+            submitted_at=work.started_at,
+            function="aggregator",
+            client_s=work.seconds,
+            is_cold=None,  # it was here before the round
+            cold_start_s=None,
+            **known,
         )
         rows = [*self._round.invocations(), server]
         row = round_row(
