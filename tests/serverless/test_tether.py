@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -24,8 +25,10 @@ def test_a_tethered_program_runs_in_the_place_of_the_tether():
 def test_it_ends_when_its_parent_is_killed():
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     child = psutil.Process(int(parent.stdout.readline()))
+    while child.cmdline()[0] != "/bin/sleep":
+        time.sleep(0.01)
     parent.kill()
-    parent.communicate()
+    parent.wait()
     try:
         gone, _ = psutil.wait_procs([child], timeout=10)
         assert gone == [child] or child.status() == psutil.STATUS_ZOMBIE

@@ -48,10 +48,16 @@ def test_it_is_mnist(mnist):
     assert mnist.sha256 == "287f071c50713554ae67fc07afab411569438cd923c252de392b06f8a83dcd20"
 
 
-def test_nobody_can_change_it_by_accident(mnist):
+@pytest.mark.parametrize("name", ["folder", "mnist.npz"])
+def test_nobody_can_change_it_by_accident(mnist_cache, tmp_path, name):
+    path = mnist_cache
+    if name == "mnist.npz":
+        path = tmp_path / name
+        np.savez(path, **{part.npz_key: read(mnist_cache)[part.name] for part in PARTS})
+    loaded = load_mnist(DataSettings(tmp_path / "cache", path=path))
     for part in PARTS:
         with pytest.raises(ValueError, match="read-only"):
-            getattr(mnist, part.name).flat[0] = 1
+            getattr(loaded, part.name).flat[0] = 1
 
 
 def test_the_second_load_comes_from_the_cache(sources, tmp_path):

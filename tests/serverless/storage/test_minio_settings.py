@@ -19,7 +19,7 @@ ENV = {"MINIO_ACCESS_KEY": "someone", "MINIO_SECRET_KEY": SECRET}
 
 
 def settings(port, **changes):
-    return replace(MinioSettings(endpoint=f"127.0.0.1:{port}", timeout_s=0.3, retries=1), **changes)
+    return replace(MinioSettings(endpoint=f"127.0.0.1:{port}", timeout_s=10.0, retries=1), **changes)
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def test_a_server_that_never_answers_is_an_error_in_bounded_time():
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(StoreError, match="timed out") as caught,
     ):
-        open_store(settings(silent.getsockname()[1]), "runs/a", ENV)
+        open_store(settings(silent.getsockname()[1], timeout_s=0.3), "runs/a", ENV)
     assert SECRET not in in_full(caught.value)
 
 
@@ -140,7 +140,7 @@ def test_https_trusts_the_ca_file_and_nobody_else(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "ca.pem", certificate / "key.pem")
     with answering(200, context) as (port, asked):
-        secure = settings(port, secure=True, retries=0, timeout_s=5.0)
+        secure = settings(port, secure=True, retries=0)
         with pytest.raises(StoreError, match=r"(?i)certificate.*store\.ca_file"):
             open_store(secure, "runs/a", ENV)
         assert asked == []
