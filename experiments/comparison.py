@@ -14,7 +14,8 @@ from metrics.units import NOT_MEASURED, write, write_median
 _KPI = {kpi.column: kpi for kpi in KPIS}
 _LEARNT = ("best_test_accuracy", "final_test_accuracy", "rounds_to_target")
 _TIME = ("first_round_s", "warm_round_s")
-_USED = ("overhead", "cpu_s", "round_cpu_s", "peak_memory_bytes", "cold_starts", "failures", "setup_s", "wall_s")
+_USED = ("overhead", "cpu_s", "round_cpu_s", "peak_memory_bytes", "cold_starts", "failures")
+_WHOLE = ("setup_s", "to_first_round_s", "wall_s")
 _COMPACT = ("best_test_accuracy", "rounds_to_target", "warm_round_s", "overhead", "cpu_s", "peak_memory_bytes")
 
 
@@ -56,8 +57,9 @@ def side_by_side(summary: pd.DataFrame) -> Table:
     time = [_kpi_row(column, systems) for column in _TIME]
     split = [(f"  {group}", *(_part(row, group) for row in systems)) for group in PHASE_GROUPS]
     used = [_kpi_row(column, systems) for column in _USED]
+    whole = [_kpi_row(column, systems) for column in _WHOLE]
     header = ("", *(str(row["system"]) for row in systems))
-    return Table(header, ((runs, *learnt), (*time, *split), tuple(used)))
+    return Table(header, ((runs, *learnt), (*time, *split), tuple(used), tuple(whole)))
 
 
 def one_row_each(summary: pd.DataFrame) -> Table:

@@ -86,7 +86,8 @@ def _notes(runs: pd.DataFrame) -> list[str]:
     )
     lines = [
         f"n: finished runs, one per seed. Values are medians over them; {interval}.",
-        "Later rounds: all but the first of a run, which is cold. Their phases are shares of their whole time.",
+        "First round: holds what of a start was not done in the set-up; functions start in it, pools and nodes before.",
+        "Later rounds: all but the first of a run; their phases are shares of their whole time.",
     ]
     if finished["overhead"].notna().any():
         lines.append("Over inprocess: later rounds against the bare loop's of the same seed and number of workers.")

@@ -53,6 +53,7 @@ KPIS = (
     Kpi("cold_starts", "cold starts", "count"),
     Kpi("failures", "failed attempts", "count"),
     Kpi("setup_s", "set-up", "s"),
+    Kpi("to_first_round_s", "set-up + first round", "s"),
     Kpi("wall_s", "whole run", "s"),
 )
 
@@ -60,7 +61,8 @@ KPIS = (
 def per_run(tables: Tables) -> pd.DataFrame:
     """Return one row per run: the labelled table of runs with every KPI as a column.
 
-    ``first_round_s`` is the cold round, ``warm_round_s`` the median of the rounds after it (null if there is none);
+    ``first_round_s`` is the first round, which holds what of a start a system did not do in its set-up, and
+    ``to_first_round_s`` both; ``warm_round_s`` is the median of the rounds after it (null if there is none);
     ``<phase>_share`` is each phase's part of the whole time of those later rounds (of the first, if there is no other),
     so that the shares add up to 1. A target that was not reached has ``rounds_to_target`` set to the rounds that were
     run and ``is_censored`` true. ``overhead`` is ``warm_round_s`` over that of the bare loop's run of the same cell,
@@ -70,6 +72,7 @@ def per_run(tables: Tables) -> pd.DataFrame:
     found = runs.merge(_round_kpis(tables["rounds"]), on="run_id", how="left")
     found["is_censored"] = found["target_accuracy"].notna() & found["rounds_to_target"].isna()
     found["rounds_to_target"] = found["rounds_to_target"].where(~found["is_censored"], found["rounds"])
+    found["to_first_round_s"] = found["setup_s"] + found["first_round_s"]
     found["overhead"] = _overhead(found)
     return found
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 
 from metrics.statistics import Median
 
 NOT_MEASURED = "–"
+_NUMBER = re.compile(r"[\d.,]+(?=\D*$)")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -48,7 +50,7 @@ _WRITERS: Mapping[str, Callable[[float], str]] = {
     "accuracy": lambda value: f"{value:.4f}",
     "rounds": lambda value: f"{value:g}",
     "s": seconds,
-    "cpu_s": lambda value: f"{value:,.1f} s",
+    "cpu_s": lambda value: f"{value:,.1f} s" if value >= 9.95 else f"{value:.2f} s",
     "bytes": memory,
     "ratio": lambda value: f"{value:.2f}×",
     "share": lambda value: f"{value:.1%}",
@@ -78,9 +80,13 @@ def write_median(found: Median, unit: str) -> str:
     >>> write_median(Median(45.0, 2, is_lower_bound=True), "rounds")
     '> 45'
     >>> write_median(Median(1.05, 10, 1.01, 1.1, 0.979), "ratio")
-    '1.05× [1.01×, 1.10×]'
+    '1.05× [1.01–1.10×]'
     """
     text = ("> " if found.is_lower_bound else "") + write(found.value, unit)
     if found.low is None or found.high is None or found.low == found.high:
         return text
-    return f"{text} [{write(found.low, unit)}, {write(found.high, unit)}]"
+    low, high = write(found.low, unit), write(found.high, unit)
+    number = _NUMBER.match(low)
+    if number and high.endswith(low[number.end() :]):
+        low = number.group()  # the unit once is enough
+    return f"{text} [{low}–{high}]"

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from metrics.plots.style import OTHER, backend_colour, notes_height
 
+_TOTALS = 1.5  # of the longest bar: room for the totals behind it
 LEGEND_LINES = 2  # lines of notes that a legend below takes the place of
 
 
@@ -55,8 +56,8 @@ def draw_bars(axes: Axes, bars: Sequence[Bar], colours: Mapping[str, str], *, x_
     axes.tick_params(axis="y", labelleft=labelled, length=0)
     axes.grid(axis="y", visible=False)
     axes.invert_yaxis()
-    axes.margins(x=0.38)  # room for the totals
-    axes.set_xlim(left=0)
+    longest = max((sum(bar.parts.values()) for bar in bars), default=0.0)
+    axes.set_xlim(0, _TOTALS * longest or 1.0)
     axes.set_xlabel(x_label)
 
 

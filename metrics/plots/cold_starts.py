@@ -55,7 +55,8 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     cells = list(shown["cell"].unique())
     notes = wrapped(
         "Cold: the first piece of work of a process, by the flag inside it. Seconds: from the birth of the process "
-        "until it was ready to work; median, and range as whiskers.",
+        "until it was ready to work, as far as it fell into a round (pools and nodes start in the set-up); median, and "
+        "range as whiskers.",
         *(_totals(shown, system) for system in shown["system"].unique()),
         *source_notes(tables),
     )
@@ -74,7 +75,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
             length.errorbar(beside, cold["cold_s_median"], [below, above], fmt="o", color=colour, capsize=3)
         share.set_title(", ".join(filter(None, [cell, "Cold share of clients' attempts"])))
         length.set_title("Length of a cold start")
-        share.set_ylim(-0.04, 1.04)
+        share.set_ylim(-0.1, 1.1)
         share.yaxis.set_major_formatter(PercentFormatter(1.0))
         length.set_ylim(0, 1.15 * in_cell["cold_s_highest"].max() if in_cell["cold_s_highest"].notna().any() else 1)
         length.set_ylabel("seconds")

@@ -13,25 +13,39 @@ from metrics.plots.style import OTHER, ROLES, annotate, new_figure, source_notes
 from metrics.units import write
 
 _KEYS = ["cell", "system", "backend"]
+_REST = "not sampled"
 _GIB = 2**30
 
 
 def data(tables: Tables) -> pd.DataFrame:
     """Return a row per cell, system and role: medians over the finished runs.
 
-    ``cpu_s`` is what a role's processes were seen to use between samples (what a process uses after its last sample is
-    missed); ``rss_bytes`` is the role's resident memory at the moment at which the run used the most.
+    ``cpu_s`` is what a role's processes were seen to use between samples; what they used after their last sample is in
+    the role ``not sampled``, so that the roles add up to the run's own figure. ``rss_bytes`` is the role's resident
+    memory at the moment at which the run used the most.
     """
     runs = label_runs(tables["runs"])
     finished = runs[runs["status"] == "success"]
     used = {run_id: usage_by_role(of_run) for run_id, of_run in tables["samples"].groupby("run_id")}
-    by_run = [used[run_id].assign(run_id=run_id) for run_id in finished["run_id"] if run_id in used]
+    by_run = [
+        _with_rest(used[run_id], cpu_s).assign(run_id=run_id)
+        for run_id, cpu_s in zip(finished["run_id"], finished["cpu_s"], strict=True)
+        if run_id in used
+    ]
     if not by_run:
         return pd.DataFrame()
     found = finished[["run_id", *_KEYS]].merge(pd.concat(by_run), on="run_id", sort=False)
     n = found.groupby(_KEYS, sort=False)["run_id"].nunique().rename("n")
     totals = found.groupby([*_KEYS, "role"], sort=False)[["cpu_s", "rss_bytes"]].median()
     return totals.reset_index().merge(n.reset_index(), on=_KEYS)
+
+
+def _with_rest(usage: pd.DataFrame, cpu_s: float) -> pd.DataFrame:
+    """Add what a run is known to have used beyond its samples, if it is known."""
+    rest = cpu_s - usage["cpu_s"].sum()
+    if not rest > 0:
+        return usage
+    return pd.concat([usage, pd.DataFrame([{"role": _REST, "cpu_s": rest, "rss_bytes": 0.0}])], ignore_index=True)
 
 
 def usage_by_role(samples: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +67,8 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     """Draw two panels per cell: CPU seconds, and memory at its peak."""
     cells = list(shown["cell"].unique())
     notes = wrapped(
-        "From samples of every process of a run, set-up included; medians over n runs. Memory: sum of the resident "
+        "Every process of a run, set-up included, sampled once a second; not sampled: used after a process's last "
+        "sample. Medians over n runs. Memory: sum of the resident "
         "sets at the run's highest moment; pages that processes share count in each.",
         *source_notes(tables),
     )

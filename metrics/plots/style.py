@@ -6,12 +6,13 @@ blindness; a few from Paul Tol's muted scheme join them where eight are too few.
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from metrics.cells import common_label, label_runs
 from metrics.kpis import Tables
@@ -19,7 +20,9 @@ from metrics.units import memory
 
 WIDTH = 8.0  # inches; at 110 dots each, 880 pixels: what a README shows without scaling
 _HEADER, _FOOTER, _LINE = 0.62, 0.12, 0.155  # inches
-_NOTE_CHARACTERS = 148
+_MARGIN = 0.012  # of the width, on each side
+_ROOM = (1 - 2.5 * _MARGIN) * WIDTH * 72  # points, for a line of text
+_NOTE_SIZE, _SUBTITLE_SIZE = 7.5, 8.5  # points
 
 STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
@@ -56,6 +59,7 @@ ROLES = {
     "object_store": "#F0E442",
     "flower": "#D55E00",
     "ray": "#882255",
+    "not sampled": "#DDDDDD",
 }
 OTHER = "#333333"
 
@@ -98,14 +102,33 @@ def new_figure(rows: int, columns: int, row_height: float, *, below: int) -> tup
 def annotate(figure: Figure, title: str, subtitle: str, notes: list[str]) -> None:
     """Write the title above and the notes below what is drawn."""
     height = figure.get_figheight()
-    figure.text(0.012, 1 - 0.12 / height, title, fontsize=13, fontweight="bold", va="top")
-    figure.text(0.012, 1 - 0.37 / height, subtitle, fontsize=8.5, color="#444444", va="top")
-    figure.text(0.012, 0.07 / height, "\n".join(notes), fontsize=7.5, color="#555555", va="bottom", linespacing=1.25)
+    figure.text(_MARGIN, 1 - 0.12 / height, title, fontsize=13, fontweight="bold", va="top")
+    fitting = _SUBTITLE_SIZE * min(1.0, _ROOM / max(1.0, _length(subtitle, _SUBTITLE_SIZE)))
+    figure.text(_MARGIN, 1 - 0.37 / height, subtitle, fontsize=fitting, color="#444444", va="top")
+    text = "\n".join(notes)
+    figure.text(_MARGIN, 0.07 / height, text, fontsize=_NOTE_SIZE, color="#555555", va="bottom", linespacing=1.25)
 
 
 def wrapped(*notes: str) -> list[str]:
     """Return notes as lines that fit the figure's width."""
-    return [line for note in notes if note for line in textwrap.wrap(note, _NOTE_CHARACTERS)]
+    lines: list[str] = []
+    for note in filter(None, notes):
+        words = note.split()
+        line = words[0]
+        for word in words[1:]:
+            if _length(f"{line} {word}", _NOTE_SIZE) <= _ROOM:
+                line = f"{line} {word}"
+            else:
+                lines.append(line)
+                line = word
+        lines.append(line)
+    return lines
+
+
+def _length(text: str, size: float) -> float:
+    """Return how long a line of text is, in points."""
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), False)
+    return float(width)
 
 
 def source_notes(tables: Tables) -> list[str]:

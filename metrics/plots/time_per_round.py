@@ -1,4 +1,4 @@
-"""Wall time of a round by system, divided into phases; the cold first round beside the later ones."""
+"""Wall time of a round by system, divided into phases; the first round beside the later ones."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     kinds = [kind for kind in KINDS if (shown["kind"] == kind).any()]
     notes = wrapped(
         "Later rounds: median over n runs of each run's median; its parts are the phases' shares of the whole time of "
-        "those rounds. Scales differ between panels.",
+        "those rounds. First round: with what of a start was not done in the set-up; functions start in it, pools and "
+        "nodes before. Scales differ between panels.",
         *source_notes(tables),
     )
     figure, axes = new_figure(len(cells), len(kinds), bars_height(shown), below=len(notes) + LEGEND_LINES)
@@ -75,7 +76,7 @@ def _bars(rows: pd.DataFrame) -> list[Bar]:
     for _, row in rows.iterrows():
         parts = {group: sum(row[f"{phase}_s"] for phase in phases) for group, phases in PHASE_GROUPS.items()}
         total = seconds(row["round_s"])
-        if len(lowest) == 1 and row["backend"] != BASELINE:
+        if len(lowest) == 1 and row["backend"] != BASELINE and row["kind"] == "later":
             total += f" ({row['round_s'] / lowest.iloc[0]:.2f}×)"
         bars.append(Bar(f"{row['system']}\nn = {row['n']}", row["backend"], parts, total))
     return bars
@@ -83,7 +84,7 @@ def _bars(rows: pd.DataFrame) -> list[Bar]:
 
 def _title(kind: str, rows: pd.DataFrame) -> str:
     if kind == "first":
-        return "First round (cold)"
+        return "First round"
     fewest, most = rows["rounds_per_run"].min(), rows["rounds_per_run"].max()
     return f"Later rounds, median of {fewest:g}" + (f" to {most:g}" if most > fewest else "")
 

@@ -58,6 +58,7 @@ def test_the_systems_stand_side_by_side(make_experiment: Experiment) -> None:
     assert row_of(text, "over inprocess") == ["1.00×", "1.30×", "1.03×"]
     assert row_of(text, "peak memory") == ["900 MiB"] * 3
     assert "identical weights on inprocess, flower and openwhisk (emulated) after each of 3 rounds" in text
+    assert row_of(text, "set-up + first round") == ["11.3 s", "15.3 s", "11.8 s"]
     assert "below n = 6 no 95 % interval" in text
     assert "Emulated: functions ran on the embedded server" in text
 
@@ -76,7 +77,7 @@ def test_intervals_fit_into_80_columns(make_experiment: Experiment) -> None:
     text = printed(make_experiment(seeds=range(6), rounds=3, target_accuracy=0.99), 80)
     table = text[: text.index("identical weights")]
     assert all(len(line) <= 80 for line in table.splitlines())
-    assert table.count(" [3.35 s, 3.40 s] ") == 1  # an interval stays in one piece
+    assert table.count(" [3.35–3.40 s] ") == 1  # an interval stays in one piece
     assert "> 3" in table
     assert "in brackets, the exact interval" in re.sub(r"\s+", " ", text)
 

@@ -43,6 +43,7 @@ def test_a_run_s_rounds_are_summed_up(row_makers: Makers) -> None:
     assert found["first_round_s"] == pytest.approx(9.0 + fixed_s)
     assert found["warm_round_s"] == pytest.approx(3.0 + fixed_s)
     assert found["median_round_s"] == pytest.approx(3.5 + fixed_s)
+    assert found["to_first_round_s"] == pytest.approx(5.0 + 9.0 + fixed_s)
     assert found["warm_rounds"] == 3
     assert found["train_share"] == pytest.approx(9.0 / (9.0 + 3 * fixed_s))  # of the rounds after the first
     assert found["median_unattributed_share"] == pytest.approx((0.05 / (3 + fixed_s) + 0.05 / (4 + fixed_s)) / 2)

@@ -83,6 +83,8 @@ def test_n_is_on_the_figure(name: str, tables: Tables) -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_leaves_the_figure_or_lies_on_the_notes(name: str, tables: Tables) -> None:
+    tables["runs"]["cpu_model"] = "AN INVENTED CPU WITH A WIDE NAME @ 2.40GHz " * 3
+    tables["runs"]["partition"] = "a partition with quite a long name and a parameter (0.123456)"
     figure = drawn(name, tables)
     width, height = figure.canvas.get_width_height()
     boxes = [text.get_window_extent() for text in figure.texts]
@@ -167,10 +169,33 @@ def test_bars_are_as_long_as_their_total_and_say_it(tables: Tables) -> None:
     assert f" {total:.2f} s (1.30×)" in [text.get_text() for text in panel.texts]
 
 
+def test_first_rounds_are_not_set_against_each_other(tables: Tables) -> None:
+    """They hold different parts of a start: which, depends on what a system does in its set-up."""
+    later, first = drawn("time_per_round", tables).axes
+    assert any("×" in text.get_text() for text in later.texts)
+    assert not any("×" in text.get_text() for text in first.texts)
+
+
+@pytest.mark.parametrize("name", ["time_per_round", "cpu_memory"])
+def test_totals_behind_the_longest_bar_fit_into_the_panel(name: str, tables: Tables) -> None:
+    for panel in drawn(name, tables).axes:
+        assert len(panel.texts) == 3
+        assert max(text.get_window_extent().x1 for text in panel.texts) <= panel.get_window_extent().x1 + 1
+
+
 def test_unfinished_runs_have_no_part_in_times(tables: Tables) -> None:
     tables["runs"].loc[tables["runs"]["run_id"] == "flower-1", "status"] = "failed"
     shown = FIGURES["time_per_round"].data(tables)
     assert set(shown.loc[shown["backend"] == "flower", "n"]) == {1}
+
+
+def test_roles_add_up_to_the_run_s_cpu_seconds(tables: Tables) -> None:
+    shown = FIGURES["cpu_memory"].data(tables)
+    assert shown.groupby("backend")["cpu_s"].sum().to_numpy() == pytest.approx(50.0)
+    rest = shown[shown["role"] == "not sampled"].set_index("backend")
+    assert rest.loc["inprocess", "cpu_s"] == pytest.approx(50.0 - 9 * 2.0)  # nine seconds at two cores were seen
+    tables["runs"]["cpu_s"] = np.nan
+    assert "not sampled" not in set(FIGURES["cpu_memory"].data(tables)["role"])
 
 
 def test_used_cpu_is_summed_over_processes_that_end(row_makers: Makers) -> None:
