@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,13 +17,12 @@ from typing import Any
 import aiohttp
 
 from serverless.emulator.action import Action
+from serverless.emulator.container_host import ContainerHost
 from serverless.emulator.logs import ContainerLogs
-from serverless.emulator.memory import MemoryEnforcer, MemoryLimit
-from serverless.emulator.settings import MIB, EmulatorSettings
+from serverless.emulator.memory import MemoryLimit
+from serverless.emulator.settings import MIB
 
 _PROXY = Path(__file__).with_name("proxy.py")
-# A container sees as little of the machine's environment as one in a cluster: what programs need to start.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SYSTEMROOT")
 
 
 class ContainerGoneError(Exception):
@@ -37,43 +36,6 @@ class Answer:
     status: int
     body: bytes
     length: int
-
-
-@dataclass(frozen=True)
-class ContainerHost:
-    """What all containers of a server share.
-
-    Parameters
-    ----------
-    settings
-        Interpreter, environment and result limit.
-    memory
-        What enforces memory limits.
-    http
-        The client for the containers' loopback ports.
-    directory
-        Where each container gets its working directory.
-    api_host
-        The server's own address, for ``__OW_API_HOST``.
-    """
-
-    settings: EmulatorSettings
-    memory: MemoryEnforcer
-    http: aiohttp.ClientSession
-    directory: Path
-    api_host: str
-
-    def environment(self, action: Action, home: Path) -> dict[str, str]:
-        """Return the whole environment of a container."""
-        return {
-            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-            "HOME": str(home),
-            "TMPDIR": str(home),
-            "PYTHONIOENCODING": "utf-8",
-            "FL_PROCESS_ROLE": action.path,
-            "__OW_API_HOST": self.api_host,
-            **self.settings.container_env,
-        }
 
 
 class Container(asyncio.SubprocessProtocol):
@@ -90,7 +52,7 @@ class Container(asyncio.SubprocessProtocol):
         self.logs = ContainerLogs()
         self._exited = asyncio.Event()
         self._is_killed = False
-        self._home = Path(tempfile.mkdtemp(prefix=f"{action.name}-", dir=host.directory))
+        self._home = host.directory / f"{action.name}-{uuid.uuid4().hex[:8]}"
         self._limit: MemoryLimit | None = None
         self._transport: asyncio.SubprocessTransport | None = None
 
@@ -103,6 +65,7 @@ class Container(asyncio.SubprocessProtocol):
             If it cannot be started.
         """
         host, home = self._host, self._home
+        home.mkdir()
         self._limit = host.memory.create(home.name, self.action.limits.memory * MIB)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             # The listening socket is handed down: the first request waits in its queue until the proxy is up.

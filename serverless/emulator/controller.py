@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 from serverless.emulator import messages
 from serverless.emulator.action import Action
 from serverless.emulator.action_request import put_action
-from serverless.emulator.activation import Activation, ActivationStore, new_activation_id
+from serverless.emulator.activation import Activation, new_activation_id
+from serverless.emulator.activation_store import ActivationStore
 from serverless.emulator.errors import ApiError
 from serverless.emulator.invocation import Invocation
 from serverless.emulator.invoker import Invoker
 from serverless.emulator.settings import EmulatorSettings
 from serverless.emulator.throttle import Throttle
-
-log = logging.getLogger(__name__)
 
 
 class Controller:

@@ -54,8 +54,9 @@ class ContainerPool:
         self._waiting: deque[_Waiting] = deque()
         self._idle: list[_Idle] = []  # the least recently used first
         self._busy: set[Container] = set()
-        self._ending: dict[asyncio.Task[None], int] = {}  # -> MiB that will be free
+        self._ending: set[asyncio.Task[None]] = set()
         self._used_mb = 0
+        self._ending_mb = 0  # the part of the used that will soon be free
         self._is_closed = False
 
     async def acquire(self, action: Action) -> Container:
@@ -117,7 +118,7 @@ class ContainerPool:
         if missing_mb <= 0:
             self._used_mb += action.limits.memory
             return self._new_container(action)
-        missing_mb -= sum(self._ending.values())
+        missing_mb -= self._ending_mb
         if missing_mb <= sum(idle.memory_mb for idle in self._idle):
             while missing_mb > 0:
                 missing_mb -= self._idle[0].memory_mb
@@ -134,14 +135,17 @@ class ContainerPool:
             timer.cancel()
 
     def _end(self, container: Container) -> None:
-        task = asyncio.create_task(container.destroy())
-        self._ending[task] = container.action.limits.memory
-        task.add_done_callback(self._ended)
+        self._ending_mb += container.action.limits.memory
+        task = asyncio.create_task(self._finish(container))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._used_mb -= self._ending.pop(task)
-        task.result()
+    async def _finish(self, container: Container) -> None:
+        await container.kill()
+        self._used_mb -= container.action.limits.memory
+        self._ending_mb -= container.action.limits.memory
         self._dispatch()
+        await container.destroy()  # what it leaves behind takes no memory: nobody waits for that
 
     def _timers(self, container: Container) -> tuple[asyncio.TimerHandle, ...]:
         def destroy() -> None:

@@ -16,7 +16,8 @@ import aiohttp
 from aiohttp import web
 
 from serverless.emulator.api import make_app
-from serverless.emulator.container import Container, ContainerHost
+from serverless.emulator.container import Container
+from serverless.emulator.container_host import ContainerHost
 from serverless.emulator.controller import Controller
 from serverless.emulator.invoker import Invoker
 from serverless.emulator.memory import memory_enforcer

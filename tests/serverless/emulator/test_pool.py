@@ -23,6 +23,7 @@ class FakeContainer:
     def __init__(self, machine, action):
         self.machine, self.action, self.is_alive, self.is_initialized = machine, action, True, False
         machine.existing.add(self)
+        machine.started += 1
 
     def pause(self):
         pass
@@ -32,11 +33,12 @@ class FakeContainer:
 
     async def kill(self):
         self.is_alive = False
-
-    async def destroy(self):
-        self.is_alive = False
         await asyncio.sleep(0.001)
         self.machine.existing.discard(self)
+
+    async def destroy(self):
+        assert self not in self.machine.existing
+        self.machine.destroyed += 1
 
 
 class Machine:
@@ -45,6 +47,7 @@ class Machine:
     def __init__(self):
         self.existing = set()
         self.order = []
+        self.started = self.destroyed = 0
         settings = EmulatorSettings(pool_memory_mb=BUDGET_MB, memory_max_mb=BUDGET_MB)
         self.pool = ContainerPool(settings, lambda action: FakeContainer(self, action))
 
@@ -78,6 +81,7 @@ def test_everyone_is_served_in_order_within_the_budget_and_nothing_is_left(calls
         assert machine.order == list(range(len(calls))), "first come, first served"
         await machine.pool.close()
         assert machine.existing == set()
+        assert machine.started == machine.destroyed
 
     asyncio.run(asyncio.wait_for(run(), 30))
 
