@@ -1,7 +1,21 @@
-"""Flower as a backend: a normal Flower app, and the adapter that starts a federation to run it."""
+"""Flower as a backend: a normal Flower app, and the adapter that starts a federation to run it.
 
-from baselines.flower.adapter import run
-from baselines.flower.settings import FlowerSettings
-from baselines.flower.startup import FlowerError
+Names are imported when they are asked for: the small helper processes of this package need none of them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from baselines.flower.adapter import run
+    from baselines.flower.settings import FlowerSettings
+    from baselines.flower.startup import FlowerError
 
 __all__ = ["FlowerError", "FlowerSettings", "run"]
+_MODULES = {"FlowerError": "startup", "FlowerSettings": "settings", "run": "adapter"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -6,14 +6,16 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flwr.app import Context
 
-from baselines.flower.settings import FlowerSettings
-from metrics.recorder import Recorder
 from task.data import DataSettings
 from task.job import FederatedJob, PartitionSpec
+
+if TYPE_CHECKING:  # a client's process reads a plan, and has no use for tables
+    from baselines.flower.settings import FlowerSettings
+    from metrics.recorder import Recorder
 
 FINAL_WEIGHTS = "final.safetensors"
 ERROR = "flower_error.txt"
