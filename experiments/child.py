@@ -18,7 +18,7 @@ from types import FrameType
 import psutil
 
 from experiments.config import ExperimentConfig
-from experiments.processes import become_subreaper, descendants, end_descendants, end_with_parent
+from experiments.processes import adopting_orphans, descendants, end_descendants, end_with_parent
 from experiments.records import FINAL_WEIGHTS, Outcome, RunFile, write_whole
 from experiments.registry import BACKENDS
 from metrics.recorder import Recorder, WatcherGone
@@ -31,12 +31,12 @@ EXIT_CODES = {"success": 0, "failed": 1, "interrupted": 130}
 def main(directory: Path) -> int:
     """Make the run that ``directory`` describes; return its exit code."""
     run = RunFile.read(directory)
-    become_subreaper()
-    try:
-        outcome = _attempt(run, directory)
-    except KeyboardInterrupt as error:  # a signal in the moment after the backend's end
-        outcome = Outcome("interrupted", str(error))
-    left = end_descendants(keep=_resource_trackers())
+    with adopting_orphans():
+        try:
+            outcome = _attempt(run, directory)
+        except KeyboardInterrupt as error:  # a signal in the moment after the backend's end
+            outcome = Outcome("interrupted", str(error))
+        left = end_descendants(keep=_resource_trackers())
     if left:
         print(f"ended what the backend had left running: {', '.join(left)}", file=sys.stderr)
     outcome.write(directory)

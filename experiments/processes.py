@@ -11,8 +11,8 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -22,8 +22,9 @@ _POLL_S = 0.02
 _KILL_PATIENCE_S = 10.0
 
 
-def become_subreaper() -> None:
-    """Let orphaned descendants of this process become its children instead of init's.
+@contextmanager
+def adopting_orphans() -> Iterator[None]:
+    """Let orphaned descendants become children of this process instead of init's, as long as this is entered.
 
     Raises
     ------
@@ -31,6 +32,10 @@ def become_subreaper() -> None:
         If the system refuses.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
 
 
 def end_with_parent(parent_pid: int) -> None:

@@ -25,7 +25,7 @@ FAILED, WRONG, CTRL_C = 1, 2, 130
 def main(arguments: list[str] | None = None) -> int:
     """Run the experiment that the command line asks for; return the exit code."""
     parser = _parser()
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_intermixed_args(arguments)
     if not asked.overrides:
         parser.print_help()
         return WRONG

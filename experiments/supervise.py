@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from experiments.processes import become_subreaper, cpu_seconds_of_children, end_descendants
+from experiments.processes import adopting_orphans, cpu_seconds_of_children, end_descendants
 from experiments.records import LOG
 from experiments.watcher import Watcher
 from metrics.clocks import now
@@ -137,27 +137,19 @@ def supervise(
     on_event
         Called with each announcement, while the run waits.
     """
-    become_subreaper()
     others = [process.pid for process in psutil.Process().children()]
     cpu_before_s = cpu_seconds_of_children()
-    with (directory / LOG).open("ab") as log:
-        child = subprocess.Popen(
-            [*command, str(directory)],
-            env={**os.environ, **ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    stop.attach(child)
-    sampler = Sampler(run_id, directory, child.pid)
-    try:
-        _watch(child, watcher, on_event, sampler, stop)
-    finally:
-        child.kill()
-        child.wait()
-        stop.attach(None)
-        end_descendants(keep=others, grace_s=_ORPHAN_GRACE_S)
+    with adopting_orphans():
+        child = _start(command, directory)
+        sampler = Sampler(run_id, directory, child.pid)
+        try:
+            stop.attach(child)
+            _watch(child, watcher, on_event, sampler, stop)
+        finally:
+            child.kill()
+            child.wait()
+            stop.attach(None)
+            end_descendants(keep=others, grace_s=_ORPHAN_GRACE_S)
     return Ended(
         returncode=child.returncode,
         stopped=stop.wanted,
@@ -165,6 +157,19 @@ def supervise(
         cpu_s=cpu_seconds_of_children() - cpu_before_s,
         peak_memory_bytes=sampler.peak_memory_bytes,
     )
+
+
+def _start(command: tuple[str, ...], directory: Path) -> subprocess.Popen[bytes]:
+    """Start the process of a run: in its own session, because Ctrl-C is for us alone to pass on."""
+    with (directory / LOG).open("ab") as log:
+        return subprocess.Popen(
+            [*command, str(directory)],
+            env={**os.environ, **ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def _watch(
