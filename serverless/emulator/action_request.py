@@ -36,8 +36,8 @@ def put_action(path: str, body: Mapping[str, Any], old: Action | None, settings:
         raise ApiError(400, messages.EXEC_UNDEFINED)
     parameters = put.key_values("parameters")
     annotations = dict(old.annotations) if old else {PROVIDE_API_KEY: Parameter(value=False)}
-    for removed in body.get("delAnnotations") or ():
-        annotations.pop(removed, None)
+    for removed in put.field("delAnnotations", list, []):
+        annotations.pop(str(removed), None)
     annotations |= put.key_values("annotations") or {}
     return Action(
         path=path,
@@ -85,7 +85,7 @@ class _Put:
             raise _malformed(f"'code' must be a string or attachment object defined in 'exec' for '{kind}' actions")
         if not isinstance(main, str | None):
             raise _malformed(f"if defined, 'main' be a string in 'exec' for '{kind}' actions")
-        _check_size("exec", len(code.encode()) + len((main or "").encode()), self.settings.max_code_bytes)
+        _check_size("exec", _bytes(code) + _bytes(main or ""), self.settings.max_code_bytes)
         return Exec(kind=kind, code=code, binary=_is_base64(code), main=main)
 
     def key_values(self, name: str) -> dict[str, Parameter] | None:
@@ -95,7 +95,7 @@ class _Put:
         if not all(isinstance(i, dict) and isinstance(i.get("key"), str) and "value" in i for i in items):
             raise _malformed(f"{name} malformed!")
         parameters = {item["key"]: Parameter(item["value"], bool(item.get("init", False))) for item in items}
-        size = sum(len(key.encode()) + len(json.dumps(p.value).encode()) for key, p in parameters.items())
+        size = sum(_bytes(key) + _bytes(json.dumps(p.value)) for key, p in parameters.items())
         _check_size(name, size, self.settings.max_parameters_bytes)
         return parameters
 
@@ -122,6 +122,10 @@ class _Put:
 
 def _malformed(reason: str) -> ApiError:
     return ApiError(400, messages.malformed_content(reason))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))  # JSON may hold halves of a pair
 
 
 def _check_size(what: str, size: int, allowed: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ROOT = "/api/v1"
 _PUBLIC = frozenset({"/", "/ping", _ROOT, f"{_ROOT}/"})
+_TRANSACTION_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _MESSAGE_OF_STATUS = {404: messages.NO_ROUTE, 413: "Request Entity Too Large"}
 
 
@@ -51,7 +53,8 @@ def make_app(controller: Controller) -> web.Application:
 @web.middleware
 async def _envelope(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Give every request its transaction id, and every error OpenWhisk's body."""
-    transaction_id = request.headers.get("X-Request-ID") or secrets.token_hex(16)
+    given = request.headers.get("X-Request-ID", "")
+    transaction_id = given if _TRANSACTION_ID.fullmatch(given) else secrets.token_hex(16)
     request[TRANSACTION_ID] = transaction_id
     try:
         response = await handler(request)

@@ -84,7 +84,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
         raise ApiError(415, messages.NOT_JSON_CONTENT)
     try:
         value = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, messages.malformed_content(str(error))) from None
     if not isinstance(value, dict):
         raise ApiError(400, messages.malformed_content("Object expected"))

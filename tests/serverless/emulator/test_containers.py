@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from metrics.clocks import now
+
 PID = "import os, time\ndef main(args):\n    time.sleep(args.get('s', 0))\n    return {'pid': os.getpid()}\n"
 SMALL = {"memory": 128}
 
@@ -45,11 +47,11 @@ def test_actions_do_not_share_processes(whisk):
     assert pid_of(whisk, "one") != pid_of(whisk, "other")
 
 
-def test_as_many_at_once_as_the_budget_has_room_for_and_the_rest_wait(start, tools):
+def test_as_many_at_once_as_the_budget_has_room_for_and_the_rest_wait(start):
     whisk = start(pool_memory_mb=512)
     whisk.put("sleeper", PID, limits=SMALL)
     with ThreadPoolExecutor(10) as callers:
-        records = list(callers.map(lambda _: whisk.call("sleeper", {"s": 0.3}).json(), range(10)))
+        records = list(callers.map(lambda _: whisk.call("sleeper", {"s": 0.8}).json(), range(10)))
     assert all(record["response"]["success"] for record in records)
     assert len({record["response"]["result"]["pid"] for record in records}) == 4
     events = sorted([(r["start"], 1) for r in records] + [(r["end"], -1) for r in records])
@@ -58,9 +60,6 @@ def test_as_many_at_once_as_the_budget_has_room_for_and_the_rest_wait(start, too
         running += change
         most = max(most, running)
     assert most == 4
-    waits = sorted(tools.annotations(record)["waitTime"] for record in records)
-    assert waits[-1] >= 500, "the last two of ten waited for two sleeps of 0.3 s"
-    assert waits[3] < waits[-1]
 
 
 def test_the_least_recently_used_idle_container_makes_room(start, tools):
@@ -81,21 +80,25 @@ def test_several_small_idle_ones_make_room_for_a_large_one(start):
     whisk.put("small", PID, limits=SMALL)
     whisk.put("large", PID, limits={"memory": 512})
     with ThreadPoolExecutor(3) as callers:
-        list(callers.map(lambda _: pid_of(whisk, "small", s=0.3), range(3)))
+        list(callers.map(lambda _: pid_of(whisk, "small", s=1.0), range(3)))
     assert len(whisk.containers()) == 3
     large = pid_of(whisk, "large")
     assert [child.pid for child in whisk.containers()] == [large]
 
 
-def test_a_large_one_waits_for_busy_ones_and_is_not_overtaken(start):
+def test_a_large_one_waits_for_busy_ones_and_is_not_overtaken(start, tools):
     whisk = start(pool_memory_mb=512)
     whisk.put("small", PID, limits=SMALL)
     whisk.put("large", PID, limits={"memory": 512})
     small = whisk.invoke("small", {"s": 0.5}).json()["activationId"]
     large = whisk.invoke("large").json()["activationId"]
+    accepted_ms = now() * 1000
     late = whisk.invoke("small").json()["activationId"]
     small, large, late = (whisk.record(activation) for activation in (small, large, late))
     assert small["end"] <= large["start"]
+    assert tools.annotations(large)["waitTime"] >= large["start"] - accepted_ms - 5, (
+        "clocks are read to the millisecond"
+    )
     assert large["start"] <= late["start"], "first come, first served"
 
 

@@ -121,12 +121,12 @@ def test_the_time_limit(whisk, tools, during_init):
     code = "import time\nprint('before', flush=True)\n" + (
         "time.sleep(60)\n" if during_init else "def main(args):\n    time.sleep(60)\n"
     )
-    status, record = fail(whisk, code, timeout=300)
+    status, record = fail(whisk, code, timeout=1500)
     assert (status, record["response"]["status"]) == (502, "action developer error")
     end = " during initialization." if during_init else "."
-    assert record["response"]["result"]["error"] == f"The action exceeded its time limits of 300 milliseconds{end}"
+    assert record["response"]["result"]["error"] == f"The action exceeded its time limits of 1500 milliseconds{end}"
     assert tools.annotations(record)["timeout"] is True
-    assert record["duration"] >= 300
+    assert record["duration"] >= 1500
     assert texts(record) == ["stdout: before", WARNING]
 
 

@@ -51,7 +51,7 @@ def test_the_rate_over_http(start):
 def test_too_many_at_once(start):
     whisk = start(concurrent_invocations=2)
     whisk.put("slow", SLEEP)
-    running = [whisk.invoke("slow", {"s": 0.5}).json()["activationId"] for _ in range(2)]
+    running = [whisk.invoke("slow", {"s": 2.0}).json()["activationId"] for _ in range(2)]
     refused = whisk.call("slow")
     assert refused.status_code == 429
     assert refused.json()["error"] == "Too many concurrent requests in flight (count: 2, allowed: 2)."
