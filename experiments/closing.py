@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +27,7 @@ def close(out: Path, result: CellResult, console: Console) -> None:
     elif any(row.rounds for row in result.rows.values()):
         from experiments.report import finish  # noqa: PLC0415 - matplotlib only if there is something to draw
 
-        finish(out, console)
+        finish(out, console, command=shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]]))
     for row in result.failed:
         _tell_failure(out, row, console)
 

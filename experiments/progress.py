@@ -93,19 +93,3 @@ class RunProgress:
         }
         total = sum(seconds.values())
         return {name: value / total for name, value in seconds.items() if value > 0} if total else {}
-
-
-def duration(seconds: float) -> str:
-    """Write a duration for people.
-
-    Examples
-    --------
-    >>> duration(0.042), duration(3.14159), duration(75.0), duration(4000.0)
-    ('0.04 s', '3.14 s', '1:15 min', '1:06 h')
-    """
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from metrics.statistics import Median
 
 NOT_MEASURED = "–"
-_NUMBER = re.compile(r"[\d.,]+(?=\D*$)")
+_NUMBER = re.compile(r"[\d.,:]+(?=\D*$)")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -19,7 +19,7 @@ def seconds(value: float) -> str:
     Examples
     --------
     >>> [seconds(value) for value in (0, 0.0123, 1.234, 45.67, 171.2, 3725)]
-    ['0 s', '12 ms', '1.23 s', '45.7 s', '2 min 51 s', '1 h 02 min']
+    ['0 s', '12 ms', '1.23 s', '45.7 s', '2:51 min', '1:02 h']
     """
     if value == 0:
         return "0 s"
@@ -30,7 +30,7 @@ def seconds(value: float) -> str:
     if value < 119.95:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
 
 
 def memory(value: float) -> str:
