@@ -16,7 +16,8 @@ from experiments.plan import RunPlan, plan_runs
 from experiments.records import Identity, RunFile
 from experiments.registry import BACKENDS
 from experiments.settings import data_settings
-from experiments.supervise import CHILD, StopRequest, supervise
+from experiments.stopping import StopRequest
+from experiments.supervise import CHILD, supervise
 from experiments.verdict import judge
 from experiments.watcher import Watcher
 from metrics.clocks import now

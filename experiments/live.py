@@ -32,7 +32,10 @@ class View(ABC):
         self._show(self.runs[plan.run_id])
 
     def heard(self, plan: RunPlan, event: dict[str, Any]) -> None:
-        """Show what a run announced."""
+        """Show what a run announced, or that it was asked to stop."""
+        if event["event"] == "stopping":
+            self.note("stopping: the run ends its processes; Ctrl-C again kills it at once")
+            return
         self.runs[plan.run_id].heard(event)
         self._show(self.runs[plan.run_id])
 

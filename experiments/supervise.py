@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any
 
 import psutil
 
 from experiments.processes import adopting_orphans, cpu_seconds_of_children, end_descendants
 from experiments.records import LOG
+from experiments.stopping import StopRequest
 from experiments.watcher import Watcher
 from metrics.clocks import now
 from metrics.sampler import CONTROLLER, ROLE_VARIABLE, Sampler
@@ -45,56 +44,6 @@ ENVIRONMENT: Mapping[str, str] = {
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
 }
-
-
-@dataclass
-class StopRequest:
-    """Turns Ctrl-C, SIGTERM and SIGHUP into a wish that the runs end, while it is entered.
-
-    The first signal asks the run in progress to stop, the second kills it.
-
-    Parameters
-    ----------
-    on_signal
-        Called with the number of each signal.
-    """
-
-    on_signal: Callable[[int], None] = lambda number: None
-    signal_number: int | None = None
-    asked_at: float | None = None
-    _child: subprocess.Popen[bytes] | None = None
-    _before: dict[int, Any] = field(default_factory=dict)
-
-    def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
-                self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody asked for an end."""
-        return self.signal_number is not None
-
-    def attach(self, child: subprocess.Popen[bytes] | None) -> None:
-        """Name the process that signals are passed to; one that came before it counts too."""
-        self._child = child
-        if child is not None and self.wanted:
-            child.terminate()
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        again = self.wanted
-        if not again:
-            self.signal_number, self.asked_at = number, time.monotonic()
-        if self._child is not None:
-            self._child.send_signal(signal.SIGKILL if again else signal.SIGTERM)
-        self.on_signal(number)
 
 
 @dataclass(frozen=True)
@@ -135,7 +84,7 @@ def supervise(
     Parameters
     ----------
     on_event
-        Called with each announcement, while the run waits.
+        Called with each announcement, while the run waits; and with a ``stopping`` of our own once it was asked to.
     """
     others = [process.pid for process in psutil.Process().children()]
     cpu_before_s = cpu_seconds_of_children()
@@ -186,9 +135,14 @@ def _watch(
         with selectors.DefaultSelector() as selector:
             selector.register(watcher, selectors.EVENT_READ)
             selector.register(end_of_child, selectors.EVENT_READ)
+            told = False
             while child.poll() is None:
-                if stop.asked_at is not None and time.monotonic() > stop.asked_at + _STOP_PATIENCE_S:
-                    return
+                if stop.asked_at is not None:
+                    if time.monotonic() > stop.asked_at + _STOP_PATIENCE_S:
+                        return
+                    if not told:
+                        on_event({"event": "stopping"})
+                        told = True
                 if time.monotonic() >= next_sample:
                     sampler.sample()
                     next_sample = time.monotonic() + _SAMPLE_EVERY_S

@@ -14,10 +14,11 @@ pytestmark = pytest.mark.usefixtures("nothing_survives")
 PRELUDE = """
 import os, signal, subprocess, sys, time
 import psutil
-from experiments.processes import adopting_orphans, cpu_seconds_of_children, descendants, end_descendants, end_with_parent
+from experiments.processes import adopting_orphans, cpu_seconds_of_children, descendants, end_descendants
 PY = sys.executable
 def ready(code):
-    process = subprocess.Popen([PY, "-c", code + "; print('ready', flush=True); time.sleep(300)"], stdout=subprocess.PIPE)
+    code += "; print('ready', flush=True); time.sleep(300)"
+    process = subprocess.Popen([PY, "-c", code], stdout=subprocess.PIPE)
     process.stdout.readline()
     return process
 """
@@ -100,7 +101,7 @@ os.kill(parent, signal.SIGKILL) if {dies!r} == "after" else None
 time.sleep(300)
 """
     parent = f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}, str(os.getpid())])"
-    done = subprocess.run([sys.executable, "-c", parent])
+    done = subprocess.run([sys.executable, "-c", parent], check=False)
     assert done.returncode == -signal.SIGKILL
     end = time.monotonic() + 30
     while not note.exists() and time.monotonic() < end:

@@ -11,7 +11,8 @@ import pytest
 from experiments import supervise as module
 from experiments.processes import end_descendants
 from experiments.records import FINAL_WEIGHTS, LOG, Outcome
-from experiments.supervise import StopRequest, supervise
+from experiments.stopping import StopRequest
+from experiments.supervise import supervise
 from experiments.verdict import judge
 from experiments.watcher import Watcher
 from metrics.tables import read_run
@@ -164,7 +165,8 @@ WATCHING = """
 import os, sys
 from pathlib import Path
 from experiments.records import RunFile
-from experiments.supervise import StopRequest, supervise
+from experiments.stopping import StopRequest
+from experiments.supervise import supervise
 from experiments.watcher import Watcher
 from dataclasses import replace
 directory = Path(sys.argv[1])
