@@ -27,7 +27,8 @@ def spawn():
     def start(role: str | None, code: str = BUSY.format(cpu_s=0.3)) -> subprocess.Popen:
         env = {key: value for key, value in os.environ.items() if key != "FL_PROCESS_ROLE"}
         env |= {"FL_PROCESS_ROLE": role} if role else {}
-        processes.append(subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}  # it lives until its input ends
+        processes.append(subprocess.Popen([sys.executable, "-c", code], env=env, **pipes))
         assert processes[-1].stdout.readline() == "ready\n"
         return processes[-1]
 
@@ -35,6 +36,7 @@ def spawn():
     for process in processes:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 
