@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how a backend runs, as columns of ``runs``."""
+    """Where and how a backend runs, as columns of ``runs``; ``workers`` is how many clients may train at once."""
 
     platform: str | None
     emulated: bool
     runtime: str
     store: str | None
+    workers: int
 
 
 def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
@@ -67,6 +68,11 @@ def workers(config: ExperimentConfig) -> int:
     return usable_cores() if config.workers is None else config.workers
 
 
+def in_flight(config: ExperimentConfig) -> int:
+    """Return how many client invocations may be outstanding at once."""
+    return config.platform.in_flight or workers(config)
+
+
 def inprocess(config: ExperimentConfig, directory: Path) -> InprocessSettings:
     """Return the settings of the bare loop."""
     from baselines.inprocess import InprocessSettings  # noqa: PLC0415 - only if it is asked for
@@ -76,12 +82,19 @@ def inprocess(config: ExperimentConfig, directory: Path) -> InprocessSettings:
 
 def in_a_pool(config: ExperimentConfig) -> Placement:
     """Return where the bare loop runs."""
-    return Placement(platform=None, emulated=False, runtime="pool", store=None)
+    return Placement(platform=None, emulated=False, runtime="pool", store=None, workers=workers(config))
 
 
 def in_flower(config: ExperimentConfig) -> Placement:
     """Return where Flower runs."""
-    return Placement(platform=None, emulated=False, runtime=config.flower.runtime, store=None)
+    simulated = config.flower.runtime == "simulation"
+    return Placement(
+        platform=None,
+        emulated=False,
+        runtime=config.flower.runtime,
+        store=None,
+        workers=workers(config) if simulated else config.clients_per_round,
+    )
 
 
 def on_a_platform(config: ExperimentConfig) -> Placement:
@@ -92,6 +105,7 @@ def on_a_platform(config: ExperimentConfig) -> Placement:
         emulated=embedded,
         runtime="embedded" if embedded else "cluster",
         store=config.store.name,
+        workers=in_flight(config),
     )
 
 
@@ -129,7 +143,6 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
     from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
 
     platform = config.platform
-    in_flight = platform.in_flight or workers(config)
     return ServerlessSettings(
         platform=OpenWhiskSettings(
             api_host=platform.api_host,
@@ -139,13 +152,13 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
             ca_file=_path(platform.ca_file),
             request_timeout_s=platform.request_timeout_s,
             pool_memory_mb=platform.pool_memory_mb
-            or in_flight * platform.client.memory_mb + platform.aggregator.memory_mb,
+            or in_flight(config) * platform.client.memory_mb + platform.aggregator.memory_mb,
             invocations_per_minute=platform.invocations_per_minute,
             concurrent_invocations=platform.concurrent_invocations,
         ),
         store=_store(config.store, directory),
         data=data_settings(config),
-        in_flight=in_flight,
+        in_flight=in_flight(config),
         client=FunctionSpec("client", platform.client.memory_mb, platform.client.timeout_s),
         aggregator=FunctionSpec("aggregator", platform.aggregator.memory_mb, platform.aggregator.timeout_s),
         max_attempts=platform.max_attempts,

@@ -58,7 +58,6 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         **_times(run.started_at, _end(directory, ended), rounds),
         cpu_s=None if ended is None else ended.cpu_s,
         peak_memory_bytes=_sampled_peak(directory) if ended is None else ended.peak_memory_bytes,
-        workers=run.config["workers"],
         threads_per_client=THREADS_PER_CLIENT,
         **asdict(run.provenance),
         config=json.dumps(run.config, sort_keys=True),

@@ -112,6 +112,21 @@ def test_a_real_platform_and_store_are_reached_as_configured(tmp_path, monkeypat
     assert "secret" not in str(plan_runs(config, tmp_path)[0].config).replace("secret_key_env", "")
 
 
+@pytest.mark.parametrize(
+    ("backend", "words", "workers"),
+    [
+        ("inprocess", (), 2),
+        ("flower", (), 2),
+        ("flower", ("flower=deployment", "clients=20", "clients_per_round=5"), 5),
+        ("openwhisk", (), 2),
+        ("openwhisk", ("platform.in_flight=7",), 7),
+    ],
+)
+def test_the_runs_table_says_how_many_clients_train_at_once(backend, words, workers):
+    config = compose("+exp=quickstart", "workers=2", *words).config
+    assert BACKENDS[backend].placement(config).workers == workers
+
+
 def test_paths_do_not_depend_on_where_a_backend_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = BACKENDS["inprocess"].settings(compose("data.cache=here").config, tmp_path)
