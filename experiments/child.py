@@ -53,8 +53,9 @@ def _attempt(run: RunFile, directory: Path) -> Outcome:
     except BaseException as error:  # whatever it is, the run ends in good order and says so
         traceback.print_exc()
         # a library may have put its own answer to SIGTERM in place of ours: then the missing parent tells
-        stopped = isinstance(error, KeyboardInterrupt | WatcherGone) or os.getppid() != run.watcher_pid
-        return Outcome("interrupted" if stopped else "failed", f"{type(error).__name__}: {error}")
+        if isinstance(error, KeyboardInterrupt | WatcherGone) or os.getppid() != run.watcher_pid:
+            return Outcome("interrupted", str(error))
+        return Outcome("failed", f"{type(error).__name__}: {error}")
     finally:
         _ignore_signals()
 

@@ -33,7 +33,11 @@ def close(out: Path, result: CellResult, console: Console) -> None:
 
 
 def _tell_failure(out: Path, row: RunRow, console: Console) -> None:
+    """Say how a run failed, with the end of its log; of one that was stopped, only that it was."""
     label = f"{row.backend} seed {row.seed} {row.status} after {row.rounds} rounds: {row.error}"
+    if row.status == "interrupted":
+        console.print(label, style="yellow", markup=False, soft_wrap=True)
+        return
     console.print(label, style="bold red", markup=False, soft_wrap=True)
     log = out / RUNS / row.run_id / LOG
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []

@@ -52,7 +52,8 @@ def render(title: str, runs: list[RunProgress], console: Console) -> RenderableT
     parts: list[RenderableType] = [Text(title, style="bold", overflow="fold"), table]
     if hidden:
         parts.append(Text(f"  and {hidden} more runs", style="dim"))
-    return Group(*parts, _footer(_current(runs)))
+    # the terminal echoes ^C where the cursor is: an empty last line has room for it
+    return Group(*parts, _footer(_current(runs)), Text(""))
 
 
 def _window(runs: list[RunProgress], room: int) -> list[RunProgress]:
