@@ -21,6 +21,8 @@ import psutil
 
 HOME = "FLWR_HOME"
 _END_TIMEOUT_S = 20.0
+_BURIAL_TIMEOUT_S = 2.0
+_POLL_S = 0.02
 _PR_SET_CHILD_SUBREAPER = 36  # man 2 prctl
 _PR_GET_CHILD_SUBREAPER = 37
 
@@ -120,7 +122,7 @@ def end_all(folder: Path) -> set[int]:
             with contextlib.suppress(psutil.Error, ProcessLookupError):
                 sessions.add(os.getsid(process.pid))
                 process.kill()
-        time.sleep(0.02)
+        time.sleep(_POLL_S)
     shutil.rmtree(folder, ignore_errors=True)
     return sessions
 
@@ -151,7 +153,9 @@ def _adopt_orphans(adopt: bool) -> bool:
 
 def _bury(sessions: set[int]) -> None:
     """Collect the exit status of adopted orphans: of these sessions only, a caller's own children are not touched."""
+    deadline = time.monotonic() + _BURIAL_TIMEOUT_S
     for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error, ProcessLookupError, ChildProcessError):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
             if os.getsid(child.pid) in sessions:
-                os.waitpid(child.pid, 0)
+                while not os.waitpid(child.pid, os.WNOHANG)[0] and time.monotonic() < deadline:
+                    time.sleep(_POLL_S)

@@ -59,13 +59,16 @@ def test_an_exception_in_the_block_ends_them_too(tmp_path):
 
 def test_processes_of_others_are_left_alone(tmp_path):
     other = subprocess.Popen([*PYTHON, "import time; time.sleep(600)"])
+    dead = subprocess.Popen([*PYTHON, "raise SystemExit(7)"])
+    until(lambda: psutil.Process(dead.pid).status() == psutil.STATUS_ZOMBIE)
     try:
         with processes(tmp_path / "log", {}) as started:
             started.start([*PYTHON, DAEMON])
         assert other.poll() is None
     finally:
         other.kill()
-        assert other.wait() == -signal.SIGKILL, "somebody else has collected its exit status"
+        assert other.wait() == -signal.SIGKILL
+    assert dead.wait() == 7, "somebody else has collected its exit status"
 
 
 def test_they_get_a_home_and_a_log(tmp_path):

@@ -69,6 +69,21 @@ def test_rounds_are_the_loop_of_the_paper_whoever_answers_first(learn, arrival):
     assert [row.server_round for row in recorder.rounds] == [1, 2, 3, 4]
 
 
+def test_updates_are_added_in_ascending_client_order(learn, monkeypatch):
+    """Sums in float64 depend on the order if the values differ enough; nothing else may."""
+    added = []
+
+    class Spy(StreamingAverage):
+        def add(self, weights, num_examples):
+            added.append(num_examples // 100 - 1)
+            super().add(weights, num_examples)
+
+    monkeypatch.setattr(strategy, "StreamingAverage", Spy)
+    learn(arrival=lambda replies: replies[::-1])
+
+    assert added == [client for server_round in range(1, 5) for client in select_clients(JOB, server_round)]
+
+
 def test_each_selected_client_and_nobody_else_gets_the_message(learn):
     _, grid, _ = learn()
 
@@ -142,6 +157,17 @@ def test_a_client_that_does_not_answer_ends_the_run(learn, answer, told):
 
     with pytest.raises(ClientFailed, match=told):
         learn(handler=lambda client, message: answer if client == silent else trained(client, message))
+
+
+def test_an_answer_of_the_round_before_does_not_count_for_a_client_that_is_silent_now(learn):
+    everybody = FederatedJob(**{**JOB.__dict__, "clients_per_round": JOB.clients})
+
+    def handler(client, message):
+        server_round = message.content.config_records["config"]["server-round"]
+        return None if (client, server_round) == (4, 2) else trained(client, message)
+
+    with pytest.raises(ClientFailed, match=r"1 of 6 clients failed in round 2.*client 4, timeout"):
+        learn(everybody, handler)
 
 
 @given(
