@@ -9,7 +9,7 @@ from task.data import DataSettings
 from task.job import FederatedJob
 
 Runtime = Literal["simulation", "deployment"]
-MAX_DEPLOYMENT_CLIENTS = 20  # a SuperNode and its SuperExec take some 0.4 GB, its ClientApp 0.6 GB while it trains
+MAX_DEPLOYMENT_CLIENTS = 20  # each takes 0.2 GB (SuperNode, SuperExec), and 0.5 GB more (ClientApp) while it trains
 
 
 @dataclass(frozen=True)
