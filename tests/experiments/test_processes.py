@@ -51,6 +51,17 @@ def test_one_that_ignores_the_request_is_killed_and_one_that_is_stopped_is_not_f
     assert said == ["2", "0", "True"]
 
 
+def test_one_that_is_stopped_can_still_end_in_good_order():
+    said = run("""
+        code = "import os, signal, time; signal.signal(signal.SIGTERM, lambda *_: os._exit(os.write(1, b'bye')))"
+        process = ready(code)
+        process.send_signal(signal.SIGSTOP)
+        end_descendants()
+        print(process.stdout.read().decode())
+    """)
+    assert said == ["bye"]
+
+
 def test_one_that_ends_by_itself_in_time_was_not_asked():
     said = run("""
         subprocess.Popen(["sleep", "0.3"])
