@@ -128,6 +128,7 @@ def test_a_signal_before_the_start_counts(ready_run, fake_command):
         ended = supervise(plan.run_id, plan.directory, watcher, lambda event: None, stop, fake_command("endless"))
     assert ended.stopped
     assert stop.signal_number == signal.SIGINT
+    assert ended.returncode != -signal.SIGKILL  # it was asked at once, not killed when patience had run out
 
 
 def test_an_error_while_drawing_does_not_leave_the_run_behind(make_run, nothing_survives):
