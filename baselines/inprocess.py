@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from baselines import worker
+from baselines.resuming import rounds_left, start_of
 from metrics.clocks import now
 from metrics.phases import RoundClock
 from metrics.probe import Probe
@@ -24,7 +25,6 @@ from task.aggregation import StreamingAverage
 from task.data import DataSettings, Mnist, load_mnist
 from task.evaluation import Evaluation, evaluate
 from task.job import FederatedJob
-from task.models import initial_weights
 from task.runtime import ONE_THREAD, tensorflow
 from task.selection import select_clients
 from task.weights import Weights, dumps, loads, sha256
@@ -65,12 +65,12 @@ def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> W
     with recorder.setup("load the data and TensorFlow"):
         mnist = load_mnist(settings.data)
         tensorflow()
-    weights = initial_weights(job.model, job.seed)
-    states: dict[int, bytes | None] = {}
+    point = recorder.resume_point()
+    weights, states = start_of(job, point)
     with recorder.setup(f"start {settings.workers} workers"):
         pool = _start_pool(job, settings)
     with pool:
-        for server_round in range(1, job.rounds + 1):
+        for server_round in rounds_left(job, point):
             weights, evaluation = _round(job, server_round, weights, states, mnist, pool, recorder)
             if job.reached(evaluation.test_accuracy):
                 break
@@ -81,7 +81,7 @@ def _round(
     job: FederatedJob,
     server_round: int,
     weights: Weights,
-    states: dict[int, bytes | None],
+    states: dict[int, bytes],
     mnist: Mnist,
     pool: ProcessPoolExecutor,
     recorder: Recorder,
@@ -105,7 +105,8 @@ def _round(
         for answer in answers:
             average.add(loads(answer.weights), answer.num_examples)
         weights = average.result()
-        states.update({answer.client_id: answer.optimizer_state for answer in answers})
+        changed = {answer.client_id: state for answer in answers if (state := answer.optimizer_state) is not None}
+        states.update(changed)
     with clock.phase("evaluate"), probe.phase("evaluate"):
         evaluation = evaluate(job.model, weights, mnist.test_images, mnist.test_labels)
 
@@ -131,6 +132,7 @@ def _round(
         test_loss=evaluation.test_loss,
         weights_sha256=sha256(weights),
     )
+    recorder.checkpoint(server_round, dumps(weights), changed)
     recorder.round(row, rows)
     return weights, evaluation
 

@@ -19,8 +19,9 @@ import psutil
 
 from experiments.config import ExperimentConfig
 from experiments.processes import adopting_orphans, descendants, end_descendants, end_with_parent
-from experiments.records import FINAL_WEIGHTS, Outcome, RunFile, write_whole
+from experiments.records import FINAL_WEIGHTS, Outcome, RunFile
 from experiments.registry import BACKENDS
+from metrics.files import write_whole
 from metrics.recorder import Recorder, WatcherGone
 from task import weights
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.plan import RunPlan
 from experiments.settings import Placement
+from metrics.files import write_whole
 from metrics.provenance import Provenance
 from task.job import FederatedJob
 
@@ -123,19 +124,6 @@ class Outcome:
 def is_run(directory: Path) -> bool:
     """Whether a folder belongs to a run."""
     return (directory / _RUN).is_file()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that whoever reads it sees all of it or none."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from metrics import checkpoints
+from metrics.checkpoints import ResumePoint
 from metrics.tables import InvocationRow, RoundRow, append
 
 
@@ -35,24 +37,50 @@ class Recorder:
         The run's own folder, ``<experiment>/runs/<run_id>``; it exists.
     watcher
         Path of the Unix socket on which rounds and set-up steps are announced; ``None`` announces nothing.
+    part
+        How often the run has been resumed so far: it goes into every row.
     """
 
     run_id: str
     directory: Path
     watcher: str | None = None
+    part: int = 0
     rounds: list[RoundRow] = field(default_factory=list)
 
     def round(self, row: RoundRow, invocations: list[InvocationRow]) -> None:
-        """Keep a finished round and its invocations, then let the watcher draw it."""
+        """Keep a finished round and its invocations, then let the watcher draw it.
+
+        The round is finished when its row is on disk; a kill before that moment takes the run back to the round
+        before.
+        """
         self.invocations(invocations)
+        row = replace(row, part=self.part)
         append(self.directory, row)
+        checkpoints.prune(self.directory, row.server_round)
         self.rounds.append(row)
         self._announce({"event": "round", **asdict(row)})
+
+    def checkpoint(self, server_round: int, weights: bytes | None, states: Mapping[int, bytes]) -> None:
+        """Keep what the next round needs; called outside the timed section, before :meth:`round`.
+
+        Parameters
+        ----------
+        weights
+            The global weights after the round; ``None`` where they lie in an object store that outlives the run's
+            processes.
+        states
+            Client id -> optimizer state (or where it lies) of those that took part; the others' stay as they are.
+        """
+        checkpoints.write(self.directory, server_round, weights, states)
+
+    def resume_point(self) -> ResumePoint | None:
+        """Return where the run goes on; ``None`` if it starts at its first round."""
+        return checkpoints.resume_point(self.directory)
 
     def invocations(self, rows: list[InvocationRow]) -> None:
         """Keep attempts of a round that did not finish."""
         if rows:
-            append(self.directory, *rows)
+            append(self.directory, *(replace(row, part=self.part) for row in rows))
 
     @contextmanager
     def setup(self, step: str) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 from metrics.probe import Span, WorkReport
@@ -24,8 +25,7 @@ def invocation_row(work: WorkReport | None, *, submitted_at: float, **known: Any
     known
         The columns that the controller knows; those neither known nor reported are null.
     """
-    row: dict[str, Any] = dict.fromkeys(InvocationRow.__annotations__)
-    del row["schema_version"]
+    row: dict[str, Any] = dict.fromkeys(column.name for column in fields(InvocationRow) if column.default is MISSING)
     row.update(attempt=1, status="success", submitted_at=submitted_at)
     if work:
         phases = {f"{phase}_s": _seconds_since(submitted_at, work, phase) for phase in _WORK_PHASES}

@@ -12,7 +12,7 @@ import json
 import os
 import types
 import typing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,6 +56,7 @@ class RunRow:
     initial_weights_sha256: str
     final_weights_sha256: str | None
     rounds: int
+    resumes: int = 0  # how often it went on after it had been cut off; the times below are sums over its parts
     best_test_accuracy: float | None
     final_test_accuracy: float | None
     rounds_to_target: int | None  # null: not reached within `rounds` (censored), or no target
@@ -92,6 +93,7 @@ class RoundRow:
     server_round: int
     started_at: float
     test_accuracy: float
+    part: int = 0  # how often the run had been resumed before
     test_loss: float
     weights_sha256: str
     clients: int  # updates that were averaged
@@ -131,6 +133,7 @@ class InvocationRow:
     server_round: int
     function: str  # client, aggregator
     client_id: int | None
+    part: int = 0  # how often the run had been resumed before
     attempt: int
     platform: str | None
     activation_id: str | None
@@ -222,7 +225,8 @@ def read_run(directory: Path, name: str) -> pa.Table:
     path = directory / f"{name}.jsonl"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     whole = text[: text.rfind("\n") + 1].splitlines()
-    return pa.Table.from_pylist([json.loads(line) for line in whole], schema=schema(TABLES[name]))
+    defaults = {column.name: column.default for column in fields(TABLES[name]) if column.default is not MISSING}
+    return pa.Table.from_pylist([defaults | json.loads(line) for line in whole], schema=schema(TABLES[name]))
 
 
 def collect(experiment: Path) -> dict[str, pd.DataFrame]:

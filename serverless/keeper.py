@@ -52,7 +52,10 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             stack.callback(store.delete_prefix, "updates/")
             objects = RunObjects(store, job, settings.grant_s)
             objects.publish_data(mnist, partition)
-            objects.publish_weights(0, initial_weights(job.model, job.seed))
+            point = recorder.resume_point()
+            last_round = objects.restore(point) if point else 0
+            if last_round == 0:
+                objects.publish_weights(0, initial_weights(job.model, job.seed))
         keeper = Keeper(
             job=job,
             objects=objects,
@@ -63,11 +66,11 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             test_sha256=mnist.sha256,
             recorder=recorder,
         )
-        server_round = 0
-        for server_round in range(1, job.rounds + 1):
+        for server_round in job.rounds_after(last_round, point.test_accuracy if point else None):
+            last_round = server_round
             if job.reached(keeper.round(server_round)):
                 break
-        return objects.weights(server_round)
+        return objects.weights(last_round)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Keeper:
         aggregate = self._aggregate(counted, server_round, clock)
         times = clock.close()
 
-        self.objects.keep_states(server_round, counted)
+        states = self.objects.keep_states(server_round, counted)
         self.objects.forget_updates(server_round)
         rows = [row for done in (*updates, aggregate) for row in done.rows]
         answer = aggregate.result or {}
@@ -105,6 +108,7 @@ class Keeper:
             started_at=clock.started_at,
             **{name: answer[name] for name in ("test_accuracy", "test_loss", "weights_sha256")},
         )
+        self.recorder.checkpoint(server_round, None, states)  # the weights themselves are in the store
         self.recorder.round(row, rows)
         return row.test_accuracy
 

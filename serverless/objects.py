@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrics.checkpoints import ResumePoint
 from serverless.functions.payload import pack_images
 from serverless.storage import ObjectMissing, ObjectStore
 from task.data import Mnist
 from task.job import FederatedJob
 from task.partition import Partition
-from task.weights import Weights, dumps, loads
+from task.weights import Weights, dumps, loads, restore
 
 _TEST = "data/test.npz"
 
@@ -106,11 +107,28 @@ class RunObjects:
             "test_sha256": test_sha256,
         }
 
-    def keep_states(self, server_round: int, updates: Iterable[tuple[int, int, int]]) -> None:
-        """Remember whose optimizer state goes on from which attempt of this round."""
-        if self.job.optimizer_state == "keep":
-            for client_id, attempt, _ in updates:
-                self._kept_states[client_id] = _state(server_round, client_id, attempt)
+    def keep_states(self, server_round: int, updates: Iterable[tuple[int, int, int]]) -> dict[int, bytes]:
+        """Remember whose optimizer state goes on from which attempt of this round; return their keys."""
+        if self.job.optimizer_state != "keep":
+            return {}
+        keys = {client_id: _state(server_round, client_id, attempt) for client_id, attempt, _ in updates}
+        self._kept_states.update(keys)
+        return {client_id: key.encode() for client_id, key in keys.items()}
+
+    def restore(self, point: ResumePoint) -> int:
+        """Go on with the objects of an earlier process of this run; return its last whole round.
+
+        Raises
+        ------
+        serverless.storage.ObjectMissing
+            If the store no longer holds the weights of that round.
+        task.weights.CorruptWeights
+            If they are not the weights that the round ended with.
+        """
+        restore(self.store.get(_weights(point.server_round)), point.weights_sha256)
+        self._kept_states.update({client_id: key.decode() for client_id, key in point.states.items()})
+        self.store.delete_prefix("updates/")  # of the round that was cut off
+        return point.server_round
 
     def forget_updates(self, server_round: int) -> None:
         """Delete the updates of a finished round: they are in the average."""

@@ -76,6 +76,18 @@ class FederatedJob:
         """Whether ``test_accuracy`` ends the run."""
         return self.target_accuracy is not None and test_accuracy >= self.target_accuracy
 
+    def rounds_after(self, server_round: int = 0, test_accuracy: float | None = None) -> range:
+        """Return the rounds that are left after ``server_round``: none if its accuracy has ended the run.
+
+        Examples
+        --------
+        >>> job = FederatedJob(rounds=5, target_accuracy=0.9)
+        >>> list(job.rounds_after(3, 0.8)), list(job.rounds_after(3, 0.95))
+        ([4, 5], [])
+        """
+        ended = test_accuracy is not None and self.reached(test_accuracy)
+        return range(self.rounds + 1 if ended else server_round + 1, self.rounds + 1)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types: what is hashed, written to ``run.json`` and sent to functions."""
         return asdict(self)

@@ -41,6 +41,21 @@ def loads(data: bytes) -> Weights:
     return weights
 
 
+def restore(data: bytes, expected_sha256: str) -> Weights:
+    """Decode weights that were kept for later, and hold them to the hash that was noted of them.
+
+    Raises
+    ------
+    CorruptWeights
+        If ``data`` is truncated, or holds other weights.
+    """
+    weights = loads(data)
+    found = sha256(weights)
+    if found != expected_sha256:
+        raise CorruptWeights(f"the weights that were kept have the hash {found}, not {expected_sha256} as noted")
+    return weights
+
+
 def check(weights: Weights, like: Weights) -> None:
     """Refuse weights that must not enter an average.
 

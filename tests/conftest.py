@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def make_run(run_id: str, rounds: list[RoundRow], **changes: Any) -> RunRow:
 
 def make_invocation(run_id: str, server_round: int, client_id: int, **changes: Any) -> InvocationRow:
     """A client's one successful attempt."""
-    nothing = dict.fromkeys(column.name for column in fields(InvocationRow) if column.name != "schema_version")
+    nothing = dict.fromkeys(column.name for column in fields(InvocationRow) if column.default is MISSING)
     known: dict[str, Any] = {
         "run_id": run_id,
         "server_round": server_round,

@@ -19,6 +19,7 @@ from baselines.flower.records import (
     METRICS,
     OPTIMIZER,
     SERVER_ROUND,
+    WANTED,
     failure,
     success,
     to_record,
@@ -39,9 +40,13 @@ app = ClientApp()
 
 @app.query()
 def query(message: Message, context: Context) -> Message:
-    """Say which partition this node holds."""
-    metrics = MetricRecord({PARTITION: _client_id(context)})
-    return Message(RecordDict({METRICS: metrics}), reply_to=message)
+    """Say which partition this node holds; hand over, or take, the optimizer state that it keeps."""
+    answer = RecordDict({METRICS: MetricRecord({PARTITION: _client_id(context)})})
+    if OPTIMIZER in message.content.array_records:
+        context.state[OPTIMIZER] = message.content.array_records[OPTIMIZER]
+    if OPTIMIZER in message.content.config_records.get(WANTED, {}):
+        answer[OPTIMIZER] = context.state.array_records[OPTIMIZER]
+    return Message(answer, reply_to=message)
 
 
 @app.train()

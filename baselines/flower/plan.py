@@ -32,7 +32,7 @@ class Plan:
         What is learnt.
     data
         Where the images are.
-    run_id, directory, watcher
+    run_id, directory, watcher, part
         Of the run's :class:`metrics.recorder.Recorder`. The final weights are left in ``directory``, too.
     startup_timeout_s, round_timeout_s
         As in :class:`baselines.flower.settings.FlowerSettings`.
@@ -45,6 +45,7 @@ class Plan:
     watcher: str | None
     startup_timeout_s: float
     round_timeout_s: float
+    part: int = 0
 
     @classmethod
     def of(cls, job: FederatedJob, settings: FlowerSettings, recorder: Recorder) -> Plan:
@@ -58,6 +59,7 @@ class Plan:
             watcher=str(Path(recorder.watcher).absolute()) if recorder.watcher else None,
             startup_timeout_s=settings.startup_timeout_s,
             round_timeout_s=settings.round_timeout_s,
+            part=recorder.part,
         )
 
     def write(self, path: Path) -> None:

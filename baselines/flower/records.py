@@ -13,6 +13,7 @@ from metrics.probe import WorkReport
 from task.weights import Weights
 
 ARRAYS, METRICS, CONFIG, REPORT, OPTIMIZER = "arrays", "metrics", "config", "report", "optimizer"
+WANTED = "wanted"  # in a query: the names of what is asked for
 NUM_EXAMPLES, TRAIN_LOSS, SERVER_ROUND = "num-examples", "train-loss", "server-round"
 
 

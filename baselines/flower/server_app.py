@@ -13,10 +13,11 @@ from flwr.serverapp import Grid, ServerApp
 from baselines.flower.client_app import PARTITION
 from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan, plan_of
 from baselines.flower.records import METRICS
+from baselines.flower.states import give_states
 from baselines.flower.strategy import OrderedFedAvg
+from baselines.resuming import rounds_left, start_of
 from metrics.recorder import Recorder
 from task.data import load_mnist
-from task.models import initial_weights
 from task.runtime import tensorflow
 from task.weights import dumps
 
@@ -41,7 +42,7 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _serve(grid: Grid, plan: Plan) -> None:
-    recorder = Recorder(plan.run_id, plan.directory, plan.watcher)
+    recorder = Recorder(plan.run_id, plan.directory, plan.watcher, plan.part)
     with recorder.setup("import TensorFlow on the server"):
         tensorflow()
     with recorder.setup("load the test images"):
@@ -50,8 +51,13 @@ def _serve(grid: Grid, plan: Plan) -> None:
         node_ids = _wait_for_nodes(grid, plan)
     with recorder.setup("start the nodes' workers and ask for their partitions"):
         nodes = _ask_for_partitions(grid, node_ids, plan)
+    point = recorder.resume_point()
+    weights, states = start_of(plan.job, point)
+    if states:
+        with recorder.setup("give the nodes the states that they had"):
+            give_states(grid, states, nodes, plan)
     strategy = OrderedFedAvg(plan, nodes, mnist, recorder)
-    weights = strategy.learn(grid, initial_weights(plan.job.model, plan.job.seed))
+    weights = strategy.learn(grid, weights, rounds_left(plan.job, point))
     _leave(plan, FINAL_WEIGHTS, dumps(weights))
 
 

@@ -18,14 +18,14 @@ from baselines.flower.plan import Plan
 from baselines.flower.post import postmark
 from baselines.flower.records import ARRAYS, NUM_EXAMPLES, Answer, to_record, to_weights
 from baselines.flower.round import Round
+from baselines.flower.states import fetch_states
 from metrics.probe import Probe
 from metrics.recorder import Recorder
 from metrics.rows import invocation_row, round_row
-from metrics.tables import append
 from task.aggregation import StreamingAverage
 from task.data import Mnist
 from task.evaluation import evaluate
-from task.weights import Weights, sha256
+from task.weights import Weights, dumps, sha256
 
 
 class TargetReached(Exception):  # noqa: N818 - not an error: Flower's loop has no other way to end early
@@ -44,16 +44,17 @@ class OrderedFedAvg(FedAvg):
     mnist
         The test images.
     recorder
-        Gets a row per round and client.
+        Gets a row per round and client, and a checkpoint.
     """
 
     def __init__(self, plan: Plan, nodes: Mapping[int, int], mnist: Mnist, recorder: Recorder) -> None:
         super().__init__(fraction_evaluate=0.0, weighted_by_key=NUM_EXAMPLES, arrayrecord_key=ARRAYS)
         self._plan, self._nodes, self._mnist, self._recorder = plan, dict(nodes), mnist, recorder
         self._weights: Weights = {}
+        self._rounds_before = 0
 
-    def learn(self, grid: Grid, weights: Weights) -> Weights:
-        """Run the job's rounds from ``weights`` on, and return the last global weights.
+    def learn(self, grid: Grid, weights: Weights, rounds: range) -> Weights:
+        """Run these rounds of the job from ``weights`` on, and return the last global weights.
 
         Raises
         ------
@@ -61,12 +62,13 @@ class OrderedFedAvg(FedAvg):
             If a client failed or did not answer in time; its message holds the remote traceback.
         """
         self._marks = postmark(grid)
-        self._weights = weights
+        self._grid, self._weights = grid, weights
+        self._rounds_before = rounds.start - 1  # Flower counts from 1 in every process
         with contextlib.suppress(TargetReached):
             self.start(
                 grid,
                 to_record(weights),
-                num_rounds=self._plan.job.rounds,
+                num_rounds=len(rounds),
                 timeout=self._plan.round_timeout_s,
                 evaluate_fn=self._evaluate,
             )
@@ -76,7 +78,7 @@ class OrderedFedAvg(FedAvg):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> list[Message]:
         """Open the round: a message with the global weights to each of its clients."""
-        self._round = Round(self._plan, server_round, self._nodes, self._marks)
+        self._round = Round(self._plan, self._rounds_before + server_round, self._nodes, self._marks)
         return self._round.open(arrays, config)
 
     def aggregate_train(
@@ -87,7 +89,7 @@ class OrderedFedAvg(FedAvg):
         try:
             self._round.refuse_failures()
         except Exception:
-            append(self._recorder.directory, *self._round.invocations())
+            self._recorder.invocations(self._round.invocations())
             raise
         self._probe = Probe()
         with self._round.clock.phase("aggregate"), self._probe.phase("aggregate"):
@@ -104,7 +106,7 @@ class OrderedFedAvg(FedAvg):
             test = self._mnist.test_images, self._mnist.test_labels
             evaluation = evaluate(self._plan.job.model, self._weights, *test)
         times, work = self._round.clock.close(), self._probe.report()
-        known: dict[str, Any] = {"run_id": self._plan.run_id, "server_round": server_round}
+        known: dict[str, Any] = {"run_id": self._plan.run_id, "server_round": self._round.server_round}
         server = invocation_row(
             work,
             submitted_at=work.started_at,
@@ -124,10 +126,17 @@ class OrderedFedAvg(FedAvg):
             weights_sha256=sha256(self._weights),
             **known,
         )
+        self._recorder.checkpoint(row.server_round, dumps(self._weights), self._changed_states())
         self._recorder.round(row, rows)
         if self._plan.job.reached(evaluation.test_accuracy):
             raise TargetReached
         return MetricRecord({"accuracy": evaluation.test_accuracy, "loss": evaluation.test_loss})
+
+    def _changed_states(self) -> dict[int, bytes]:
+        """Ask the round's clients for the optimizer states that they keep, once its clock stands still."""
+        if self._plan.job.optimizer_state != "keep":
+            return {}
+        return fetch_states(self._grid, {client: self._nodes[client] for client in self._round.clients}, self._plan)
 
 
 def average(answers: Iterable[Answer]) -> tuple[Weights, int]:

@@ -40,7 +40,7 @@ def learn(make_grid, make_plan, no_images, tmp_path, monkeypatch):
     def run(job=JOB, handler=trained, arrival=list):
         grid = make_grid({node: client for client, node in NODES.items()}, handler)
         grid.arrival = arrival
-        weights = OrderedFedAvg(make_plan(job), NODES, no_images, recorder).learn(grid, START)
+        weights = OrderedFedAvg(make_plan(job), NODES, no_images, recorder).learn(grid, START, job.rounds_after())
         return weights, grid, recorder
 
     return run
