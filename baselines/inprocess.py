@@ -120,6 +120,8 @@ def _round(
             server_round=server_round,
             function="aggregator",
             client_s=work.seconds,
+            is_cold=None,  # the controller averages and evaluates: no process is started for it
+            cold_start_s=None,
         )
     )
     row = round_row(

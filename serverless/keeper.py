@@ -49,7 +49,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             mnist = load_mnist(settings.data)
             partition = make_partition(job, mnist.train_labels)
             store = open_store(settings.store, f"runs/{recorder.run_id}")
-            stack.callback(store.delete_prefix, "updates/")
+            stack.callback(store.delete_prefix)  # the checkpoint holds what a later start needs
             objects = RunObjects(store, job, settings.grant_s)
             objects.publish_data(mnist, partition)
             point = recorder.resume_point()
