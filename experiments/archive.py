@@ -24,8 +24,13 @@ RUNS, EARLIER = "runs", "earlier"
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
+def locked(out: Path, folder: str = RUNS) -> Iterator[None]:
     """Hold an experiment's folder, which is made if missing; the kernel lets go of it when this process ends.
+
+    Parameters
+    ----------
+    folder
+        What is held in it: its runs, or with ``""`` all of a sweep.
 
     Raises
     ------
@@ -33,10 +38,10 @@ def locked(out: Path) -> Iterator[None]:
         If another process is running an experiment in it, or it cannot be made.
     """
     try:
-        (out / RUNS).mkdir(parents=True, exist_ok=True)
+        (out / folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"out={out}: the folder cannot be made: {error.strerror}") from error
-    handle = os.open(out / RUNS, os.O_RDONLY)
+    handle = os.open(out / folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -45,6 +50,18 @@ def locked(out: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def is_held(out: Path) -> bool:
+    """Whether an experiment is running in a folder."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def arrange(out: Path, config: ExperimentConfig) -> list[str]:

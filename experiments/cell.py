@@ -15,6 +15,7 @@ from experiments.live import View, open_view
 from experiments.plan import RunPlan, plan_runs
 from experiments.records import Identity, RunFile
 from experiments.registry import BACKENDS
+from experiments.resuming import last_whole_round, obstacle, reopen
 from experiments.settings import data_settings
 from experiments.stopping import StopRequest
 from experiments.supervise import CHILD, supervise
@@ -46,6 +47,20 @@ class CellResult:
         return [row for row in self.rows.values() if row.status != "success"]
 
 
+def check_runs(cell: Cell) -> list[RunPlan]:
+    """Return the runs of a configuration.
+
+    Raises
+    ------
+    ConfigError
+        If a backend cannot make one of them as configured.
+    """
+    plans = plan_runs(cell.config, cell.out)
+    for plan in plans:
+        BACKENDS[plan.backend].check(plan.job, cell.config)
+    return plans
+
+
 def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> CellResult:
     """Make the runs of a configuration that are not finished yet, and collect its tables.
 
@@ -56,9 +71,7 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
     ConfigError, task.data.DataError
         If the runs cannot be made; no run has been started then.
     """
-    plans = plan_runs(cell.config, cell.out)
-    for plan in plans:
-        BACKENDS[plan.backend].check(plan.job, cell.config)
+    plans = check_runs(cell)
     identities = identify(plans, data_settings(cell.config))
     provenance = collect_provenance(CONFIGS.parent)
     result = CellResult()
@@ -94,17 +107,34 @@ class _Runs:
             self.view.note(f"{plan.label} is kept as it finished on {when}; rerun=true makes it again")
             self.view.ended(plan, row, kept=True)
             return row
+        if row is not None and not rerun and self._can_go_on(plan, row):
+            return self._made(plan, part=row.resumes + 1)
         note = make_room(plan)
         if note:
             self.view.note(note)
         return self._made(plan)
 
-    def _made(self, plan: RunPlan) -> RunRow:
+    def _can_go_on(self, plan: RunPlan, row: RunRow) -> bool:
+        """Whether a run goes on after its last whole round; it says so, or why it does not although it has some."""
+        last_round = last_whole_round(plan.directory, row)
+        if last_round is None:
+            return False
+        other = obstacle(row, self.identities[plan.run_id], self.provenance)
+        if other is None:
+            self.view.note(f"{plan.label} was {row.status} and goes on after round {last_round}")
+        else:
+            self.view.note(f"{plan.label} was {row.status} after round {last_round}, but with another {other} than now")
+        return other is None
+
+    def _made(self, plan: RunPlan, part: int = 0) -> RunRow:
         self.view.started(plan)
         with Watcher() as watcher:
             identity = self.identities[plan.run_id]
-            run = RunFile.of(plan, identity, self.provenance, started_at=now(), watcher=watcher.path)
-            run.write(plan.directory)
+            run = RunFile.of(plan, identity, self.provenance, started_at=now(), watcher=watcher.path, part=part)
+            if part:
+                reopen(plan.directory, run)
+            else:
+                run.write(plan.directory)
             ended = supervise(
                 plan.run_id,
                 plan.directory,

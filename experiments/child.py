@@ -21,6 +21,7 @@ from experiments.config import ExperimentConfig
 from experiments.processes import adopting_orphans, descendants, end_descendants, end_with_parent
 from experiments.records import FINAL_WEIGHTS, Outcome, RunFile
 from experiments.registry import BACKENDS
+from metrics import checkpoints
 from metrics.files import write_whole
 from metrics.recorder import Recorder, WatcherGone
 from task import weights
@@ -41,6 +42,8 @@ def main(directory: Path) -> int:
     if left:
         print(f"ended what the backend had left running: {', '.join(left)}", file=sys.stderr)
     outcome.write(directory)
+    if outcome.status == "success":
+        checkpoints.forget(directory)
     return EXIT_CODES[outcome.status]
 
 
@@ -63,7 +66,7 @@ def _attempt(run: RunFile, directory: Path) -> Outcome:
 
 def _run_backend(run: RunFile, directory: Path) -> Outcome:
     backend = BACKENDS[run.backend]
-    recorder = Recorder(run.run_id, directory, run.watcher)
+    recorder = Recorder(run.run_id, directory, run.watcher, run.part)
     with recorder.setup(f"import {run.backend}"):
         start = backend.load()
         settings = backend.settings(ExperimentConfig.from_dict(run.config), directory.absolute())

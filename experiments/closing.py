@@ -10,37 +10,49 @@ from rich.console import Console
 
 from experiments.archive import RUNS
 from experiments.cell import CellResult
+from experiments.config import ExperimentConfig
 from experiments.records import LOG
-from metrics.tables import RunRow
 
-_LOG_LINES = 6
+_LOG_LINES, _TRACEBACK_LINES = 6, 20
 
 
-def close(out: Path, result: CellResult, console: Console) -> None:
-    """Print the comparison, write report and figures, and say which runs failed and why.
+def close(out: Path, result: CellResult, console: Console, config: ExperimentConfig) -> None:
+    """Say what the runs of a cell came to, and which of them failed and why.
 
     After a signal to stop nothing is drawn: somebody is waiting for the prompt. The tables are complete all the same.
     """
     if result.signal_number is not None:
         rounds = sum(row.rounds for row in result.rows.values())
         console.print(f"stopped: the {rounds} finished rounds are in the tables in {out}", style="yellow", markup=False)
+        console.print("the same command goes on after them", style="yellow", markup=False)
     elif any(row.rounds for row in result.rows.values()):
-        from experiments.report import finish  # noqa: PLC0415 - matplotlib only if there is something to draw
+        conclude(out, console, config)
+    tell_failures(out, result, console)
 
-        finish(out, console, command=shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]]))
+
+def conclude(out: Path, console: Console, config: ExperimentConfig) -> None:
+    """Print the comparison of the runs of a folder, and write report and figures."""
+    from experiments.report import finish  # noqa: PLC0415 - matplotlib only if there is something to draw
+
+    finish(out, console, command=shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]]))
+
+
+def tell_failures(out: Path, result: CellResult, console: Console) -> None:
+    """Say how runs failed, with the traceback from their logs; of one that was stopped, only that it was."""
     for row in result.failed:
-        _tell_failure(out, row, console)
+        label = f"{row.backend} seed {row.seed} {row.status} after {row.rounds} rounds: {row.error}"
+        style = "yellow" if row.status == "interrupted" else "bold red"
+        console.print(label, style=style, markup=False, soft_wrap=True)
+        if row.status != "interrupted":
+            tell_log(out / RUNS / row.run_id / LOG, console)
 
 
-def _tell_failure(out: Path, row: RunRow, console: Console) -> None:
-    """Say how a run failed, with the end of its log; of one that was stopped, only that it was."""
-    label = f"{row.backend} seed {row.seed} {row.status} after {row.rounds} rounds: {row.error}"
-    if row.status == "interrupted":
-        console.print(label, style="yellow", markup=False, soft_wrap=True)
-        return
-    console.print(label, style="bold red", markup=False, soft_wrap=True)
-    log = out / RUNS / row.run_id / LOG
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    for line in [line for line in lines if line.strip()][-_LOG_LINES:]:
+def tell_log(log: Path, console: Console) -> None:
+    """Print the last traceback of a log, or its last lines if it has none, and where it is."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = [line for line in text.splitlines() if line.strip()]
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback")]
+    shown = lines[starts[-1] :][-_TRACEBACK_LINES:] if starts else lines[-_LOG_LINES:]
+    for line in shown:
         console.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
     console.print(f"  its whole log: {log}", markup=False, soft_wrap=True)

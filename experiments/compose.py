@@ -31,11 +31,22 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One configuration and the folder of its results."""
+    """One configuration and the folder of its results.
+
+    Parameters
+    ----------
+    name
+        What distinguishes it in a sweep; empty if it is alone.
+    """
 
     name: str
     config: ExperimentConfig
     out: Path
+
+    @property
+    def top(self) -> Path:
+        """The folder of the experiment: that of the sweep, if the cell is one of several."""
+        return self.out.parent if self.name else self.out
 
 
 def compose_cells(words: list[str], *, multirun: bool = False) -> list[Cell]:

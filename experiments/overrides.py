@@ -13,6 +13,7 @@ from typing import get_type_hints
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 from experiments.config import CONFIGS, ExperimentConfig
 from experiments.errors import ConfigError, did_you_mean, one_of, wrong
@@ -38,24 +39,64 @@ class CellOverrides:
 
 
 def expand(words: list[str], *, multirun: bool) -> list[CellOverrides]:
-    """Return the cells that a command line asks for: one, or the product of its sweeps with ``multirun``.
+    """Return the cells that a command line asks for: one, or the product of its sweeps.
+
+    Values with commas are swept over with ``multirun``, or if the file of the experiment says ``hydra.mode: MULTIRUN``;
+    what that file sweeps over is part of a cell's name also where the command line gives it a single value.
 
     Raises
     ------
     ConfigError
         If a word cannot be parsed, or names a key or an option that does not exist.
     """
-    overrides = [_parse(word) for word in words]
+    given = [_parse(word) for word in words]
+    file = _sweep_of_the_file(given)
+    multirun = multirun or file.is_multirun
+    declared = [_parse(word) for word in file.words] if multirun else []
+    by_key = {override.key_or_group: override for override in given}
+    grid = {override.key_or_group: by_key.get(override.key_or_group, override) for override in declared}
+    overrides = [*grid.values(), *(override for override in given if override.key_or_group not in grid)]
     problems = [problem for override in overrides for problem in _problems(override, multirun)]
     if problems:
         raise ConfigError(*problems)
     cells = []
     for choice in itertools.product(*(_values(override) for override in overrides)):
-        swept = [word for word, override in zip(choice, overrides, strict=True) if override.is_sweep_override()]
+        swept = [
+            word
+            for word, override in zip(choice, overrides, strict=True)
+            if override.is_sweep_override() or override.key_or_group in grid
+        ]
         cells.append(CellOverrides(choice, _folder_name(swept)))
     if len({cell.name for cell in cells}) < len(cells):
         raise ConfigError("the sweep asks for the same cell twice; name each value once")
     return cells
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """What an experiment's file says about sweeping, in Hydra's words for it."""
+
+    is_multirun: bool = False
+    words: tuple[str, ...] = ()
+
+
+def _sweep_of_the_file(given: list[Override]) -> _Sweep:
+    """Return the sweep that the experiment declares; of several experiments, none may declare one."""
+    names = [str(name) for override in given if override.key_or_group == EXPERIMENT_GROUP for name in _names(override)]
+    declared = {name: sweep for name in names if (sweep := _declared(name)).words}
+    if declared and len(names) > 1:
+        raise ConfigError(f"the experiment {next(iter(declared))!r} is a sweep of its own: run it alone")
+    return next(iter(declared.values()), _Sweep())
+
+
+def _declared(experiment: str) -> _Sweep:
+    path = CONFIGS / EXPERIMENT_GROUP / f"{experiment}.yaml"
+    if experiment not in options(EXPERIMENT_GROUP):
+        return _Sweep()
+    file = OmegaConf.load(path)
+    params = OmegaConf.select(file, "hydra.sweeper.params") or {}
+    words = tuple(f"{key}={values}" for key, values in params.items())
+    return _Sweep(OmegaConf.select(file, "hydra.mode") == "MULTIRUN", words)
 
 
 @cache

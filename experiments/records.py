@@ -44,6 +44,8 @@ class RunFile:
         Path of the Unix socket on which its recorder announces rounds.
     watcher_pid
         The process that starts the run.
+    part
+        How often the run has been resumed so far.
     """
 
     run_id: str
@@ -57,10 +59,18 @@ class RunFile:
     started_at: float
     watcher: str
     watcher_pid: int
+    part: int = 0
 
     @classmethod
     def of(
-        cls, plan: RunPlan, identity: Identity, provenance: Provenance, *, started_at: float, watcher: str
+        cls,
+        plan: RunPlan,
+        identity: Identity,
+        provenance: Provenance,
+        *,
+        started_at: float,
+        watcher: str,
+        part: int = 0,
     ) -> RunFile:
         """Return the file of a planned run that this process is about to start."""
         return cls(
@@ -75,6 +85,7 @@ class RunFile:
             started_at=started_at,
             watcher=watcher,
             watcher_pid=os.getpid(),
+            part=part,
         )
 
     def write(self, directory: Path) -> None:
@@ -113,6 +124,11 @@ class Outcome:
     def write(self, directory: Path) -> None:
         """Write ``outcome.json``."""
         _write_json(directory / _OUTCOME, asdict(self))
+
+    @classmethod
+    def forget(cls, directory: Path) -> None:
+        """Delete ``outcome.json``: the run goes on."""
+        (directory / _OUTCOME).unlink(missing_ok=True)
 
     @classmethod
     def read(cls, directory: Path) -> Outcome | None:

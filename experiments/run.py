@@ -15,11 +15,9 @@ from experiments.errors import ConfigError
 from experiments.overrides import keys, options
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from experiments.compose import Cell
 
-FAILED, WRONG, CTRL_C = 1, 2, 130
+WRONG, CTRL_C = 2, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,7 +61,9 @@ def _run(asked: argparse.Namespace) -> int:
 
     from rich.console import Console  # noqa: PLC0415 - a mistyped key is told at once
 
-    return _run_cells(cells, Console(highlight=False))
+    from experiments.sweep import run_cells  # noqa: PLC0415
+
+    return run_cells(cells, Console(highlight=False))
 
 
 def _show(cells: list[Cell]) -> None:
@@ -72,38 +72,6 @@ def _show(cells: list[Cell]) -> None:
     for cell in cells:
         runs = [plan.run_id for plan in plan_runs(cell.config, cell.out)]
         print(json.dumps({"out": str(cell.out), "runs": runs, "config": cell.config.to_dict()}, indent=2))
-
-
-def _run_cells(cells: list[Cell], console: Console) -> int:
-    """Run every cell; one that fails does not stop the others, and is not forgotten."""
-    codes = {}
-    for number, cell in enumerate(cells, start=1):
-        if cell.name:
-            console.rule(f"{number} of {len(cells)}: {cell.name}")
-        codes[cell.out] = code = _run_cell(cell, console)
-        if code > 128:
-            return code
-    if len(cells) > 1:
-        console.rule(f"{sum(code == 0 for code in codes.values())} of {len(cells)} succeeded")
-        for out, code in codes.items():
-            console.print(f"{'ok    ' if code == 0 else 'FAILED'} {out}", markup=False, soft_wrap=True)
-    return max(codes.values())
-
-
-def _run_cell(cell: Cell, console: Console) -> int:
-    from experiments.cell import run_cell  # noqa: PLC0415
-    from experiments.closing import close  # noqa: PLC0415
-    from task.data import DataError  # noqa: PLC0415
-
-    try:
-        result = run_cell(cell, console)
-    except (ConfigError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG if isinstance(error, ConfigError) else FAILED
-    close(cell.out, result, console)
-    if result.signal_number is not None:
-        return 128 + result.signal_number
-    return FAILED if result.failed else 0
 
 
 if __name__ == "__main__":

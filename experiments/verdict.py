@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.records import THREADS_PER_CLIENT, Outcome, RunFile
+from experiments.resuming import add_up, earlier_parts
 from experiments.supervise import Ended
 from metrics.tables import RunRow, read_run
 
 
 def judge(directory: Path, ended: Ended | None) -> RunRow:
-    """Compose the row of a run that is over.
+    """Compose the row of a run that is over; of one that was resumed, over all its parts.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
     outcome = _outcome(directory, ended)
     accuracies = [row["test_accuracy"] for row in rounds]
     reached = (row["server_round"] for row in rounds if job.reached(row["test_accuracy"]))
-    return RunRow(
+    row = RunRow(
         run_id=run.run_id,
         experiment=run.experiment,
         backend=run.backend,
@@ -55,13 +56,14 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         final_test_accuracy=accuracies[-1] if accuracies else None,
         rounds_to_target=next(reached, None),
         started_at=run.started_at,
-        **_times(run.started_at, _end(directory, ended), rounds),
+        **_times(run.started_at, _end(directory, ended), [row for row in rounds if row["part"] == run.part]),
         cpu_s=None if ended is None else ended.cpu_s,
         peak_memory_bytes=_sampled_peak(directory) if ended is None else ended.peak_memory_bytes,
         threads_per_client=THREADS_PER_CLIENT,
         **asdict(run.provenance),
         config=json.dumps(run.config, sort_keys=True),
     )
+    return add_up(row, earlier_parts(directory, run))
 
 
 def _outcome(directory: Path, ended: Ended | None) -> Outcome:

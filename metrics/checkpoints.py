@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from metrics.files import write_whole
-from metrics.tables import read_run
+from metrics.tables import InvocationRow, read_run, rewrite
 
 _FOLDER = "checkpoint"
 
@@ -86,6 +86,18 @@ def last_round(directory: Path) -> int | None:
     """Return the last whole round of a run that can go on after it; ``None`` if it can only start afresh."""
     rounds = read_run(directory, "rounds")["server_round"].to_pylist()
     return rounds[-1] if rounds and (directory / _FOLDER / _index_name(rounds[-1])).exists() else None
+
+
+def discard_unfinished(directory: Path) -> None:
+    """Mark what was written of the round that was cut off: its successful attempts come to nothing."""
+    whole = last_round(directory) or 0
+    rows = [InvocationRow(**row) for row in read_run(directory, "invocations").to_pylist()]
+    marked = [
+        replace(row, status="discarded") if row.server_round > whole and row.status == "success" else row
+        for row in rows
+    ]
+    if marked != rows:
+        rewrite(directory, *marked)
 
 
 def resume_point(directory: Path) -> ResumePoint | None:

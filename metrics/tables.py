@@ -12,6 +12,7 @@ import json
 import os
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+
+from metrics.files import write_whole
 
 SCHEMA_VERSION = 1
 
@@ -200,13 +203,23 @@ def _column(name: str, hint: object) -> pa.Field:
 
 def append(directory: Path, *rows: Row) -> None:
     """Append rows of one kind to their table in a run's folder, and force them to disk."""
-    name = next(name for name, row in TABLES.items() if isinstance(rows[0], row))
-    lines = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
-    with (directory / f"{name}.jsonl").open("ab+") as file:
+    path, lines = _lines(directory, rows)
+    with path.open("ab+") as file:
         _drop_half_line(file)
-        file.write(lines.encode())
+        file.write(lines)
         file.flush()
         os.fsync(file.fileno())
+
+
+def rewrite(directory: Path, *rows: Row) -> None:
+    """Put rows of one kind in place of all of their table in a run's folder, whole or not at all."""
+    write_whole(*_lines(directory, rows))
+
+
+def _lines(directory: Path, rows: Sequence[Row]) -> tuple[Path, bytes]:
+    """Return the file of rows of one kind, and what they are in it."""
+    name = next(name for name, row in TABLES.items() if isinstance(rows[0], row))
+    return directory / f"{name}.jsonl", "".join(json.dumps(asdict(row)) + "\n" for row in rows).encode()
 
 
 def _drop_half_line(file: BinaryIO) -> None:
@@ -222,22 +235,32 @@ def _drop_half_line(file: BinaryIO) -> None:
 
 def read_run(directory: Path, name: str) -> pa.Table:
     """Read a table of one run; a last line that a kill cut short is left out."""
-    path = directory / f"{name}.jsonl"
+    return read_rows(directory / f"{name}.jsonl", TABLES[name])
+
+
+def read_rows(path: Path, row: type[Row]) -> pa.Table:
+    """Read a file of rows of one kind; a last line that a kill cut short is left out.
+
+    Columns that are younger than the file have the values that they have by default.
+    """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     whole = text[: text.rfind("\n") + 1].splitlines()
-    defaults = {column.name: column.default for column in fields(TABLES[name]) if column.default is not MISSING}
-    return pa.Table.from_pylist([defaults | json.loads(line) for line in whole], schema=schema(TABLES[name]))
+    defaults = {column.name: column.default for column in fields(row) if column.default is not MISSING}
+    return pa.Table.from_pylist([defaults | json.loads(line) for line in whole], schema=schema(row))
 
 
-def collect(experiment: Path) -> dict[str, pd.DataFrame]:
+def collect(experiment: Path, cells: Sequence[Path] = ()) -> dict[str, pd.DataFrame]:
     """Write ``<table>.parquet`` and ``<table>.csv`` of all runs of an experiment, and return them.
 
     Parameters
     ----------
     experiment
         Its folder; the runs are read from ``runs/<run_id>/``.
+    cells
+        Folders of a sweep's cells, whose runs are read instead; a run that is in several of them counts once.
     """
-    directories = sorted(path for path in (experiment / "runs").glob("*") if path.is_dir())
+    found = [path for cell in cells or [experiment] for path in sorted((cell / "runs").glob("*")) if path.is_dir()]
+    directories = list({path.name: path for path in reversed(found)}.values())[::-1]
     frames = {}
     for name, row in TABLES.items():
         tables = [read_run(directory, name) for directory in directories]

@@ -24,7 +24,7 @@ from task.job import FederatedJob
 from task.models import initial_weights
 from task.partition import make_partition
 from task.selection import select_clients
-from task.weights import Weights
+from task.weights import Weights, dumps
 
 __all__ = ["ServerlessSettings", "run"]
 
@@ -49,7 +49,8 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             mnist = load_mnist(settings.data)
             partition = make_partition(job, mnist.train_labels)
             store = open_store(settings.store, f"runs/{recorder.run_id}")
-            stack.callback(store.delete_prefix)  # the checkpoint holds what a later start needs
+            for prefix in ("data/", "updates/"):  # weights and states stay: a run that was cut off goes on with them
+                stack.callback(store.delete_prefix, prefix)
             objects = RunObjects(store, job, settings.grant_s)
             objects.publish_data(mnist, partition)
             point = recorder.resume_point()
@@ -70,7 +71,10 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             last_round = server_round
             if job.reached(keeper.round(server_round)):
                 break
-        return objects.weights(last_round)
+        weights = objects.weights(last_round)
+        recorder.checkpoint(last_round, dumps(weights), {})  # until they are safe elsewhere: a run that is over ...
+        store.delete_prefix()  # ... leaves nothing in the store
+        return weights
 
 
 @dataclass(frozen=True)

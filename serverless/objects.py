@@ -125,9 +125,10 @@ class RunObjects:
         task.weights.CorruptWeights
             If they are not the weights that the round ended with.
         """
-        restore(self.store.get(_weights(point.server_round)), point.weights_sha256)
+        data = point.weights or self.store.get(_weights(point.server_round))
+        self.publish_weights(point.server_round, restore(data, point.weights_sha256))
         self._kept_states.update({client_id: key.decode() for client_id, key in point.states.items()})
-        self.store.delete_prefix("updates/")  # of the round that was cut off
+        self.store.delete_prefix("updates/")  # a kill leaves those of the round in flight
         return point.server_round
 
     def forget_updates(self, server_round: int) -> None:

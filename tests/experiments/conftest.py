@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +16,12 @@ import psutil
 import pytest
 
 from experiments.compose import compose_cells
+from experiments.config import CONFIGS
 from experiments.plan import RunPlan, plan_runs
 from experiments.records import Identity, RunFile
 from metrics.clocks import now
 from metrics.provenance import collect_provenance
+from task.data import DataSettings
 
 FAKE_CHILD = Path(__file__).with_name("fake_child.py")
 
@@ -88,3 +91,74 @@ def marked(mark: str) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+@pytest.fixture
+def start(tmp_path: Path, mnist_settings: DataSettings) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start `python -m experiments.run +exp=smoke` somewhere else than in the repository."""
+    started = []
+
+    def begin(*words: str, log: str = "said") -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "experiments.run", "+exp=smoke", f"data.cache={mnist_settings.cache}", *words]
+        environment = os.environ | {"PYTHONPATH": str(CONFIGS.parent)}
+        with (tmp_path / log).open("w") as said:
+            started.append(
+                subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=subprocess.STDOUT)
+            )
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def run(start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Run the same to its end; return its exit code and what it said."""
+
+    def finish(*words: str) -> tuple[int, str]:
+        process = start(*words)
+        process.wait(timeout=300)
+        return process.returncode, (tmp_path / "said").read_text()
+
+    return finish
+
+
+@pytest.fixture
+def lines_of() -> Callable[[Path], list[dict[str, Any]]]:
+    """Read the whole lines of a file of rows."""
+
+    def read(path: Path) -> list[dict[str, Any]]:
+        text = path.read_text() if path.exists() else ""
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    return read
+
+
+@pytest.fixture
+def wait_for_rounds(lines_of: Callable[[Path], list[dict[str, Any]]]) -> Callable[..., Path]:
+    """Wait until a run of a folder has so many rounds; return the run's own folder."""
+
+    def wait(out: Path, count: int, process: subprocess.Popen[bytes]) -> Path:
+        end = time.monotonic() + 180
+        while time.monotonic() < end and process.poll() is None:
+            for path in (out / "runs").glob("*/rounds.jsonl"):
+                if len(lines_of(path)) >= count:
+                    return path.parent
+            time.sleep(0.02)
+        raise AssertionError("the rounds did not come")
+
+    return wait
+
+
+@pytest.fixture
+def child_of() -> Callable[[subprocess.Popen[bytes]], psutil.Process]:
+    """Return the process of the run that a command is making."""
+
+    def find(process: subprocess.Popen[bytes]) -> psutil.Process:
+        children = psutil.Process(process.pid).children()
+        (child,) = [child for child in children if "experiments.child" in " ".join(child.cmdline())]
+        return child
+
+    return find

@@ -32,15 +32,15 @@ def test_an_experiment_begins_with_the_command_that_uses_it(name):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_composes_into_jobs_and_settings(name, tmp_path):
-    cell = compose(f"+exp={name}")
-    assert cell.config.experiment == name
-    assert str(cell.out) == f"results/{name}"
-    plans = plan_runs(cell.config, cell.out)
-    assert len(plans) == len(cell.config.backends) * len(cell.config.seeds)
-    for plan in plans:
-        made = BACKENDS[plan.backend].settings(cell.config, tmp_path)
-        assert isinstance(made, SETTINGS[plan.backend])
-        BACKENDS[plan.backend].check(plan.job, cell.config)
+    for cell in compose_cells([f"+exp={name}"]):
+        assert cell.config.experiment == name
+        assert str(cell.top) == f"results/{name}"
+        plans = plan_runs(cell.config, cell.out)
+        assert len(plans) == len(cell.config.backends) * len(cell.config.seeds)
+        for plan in plans:
+            made = BACKENDS[plan.backend].settings(cell.config, tmp_path)
+            assert isinstance(made, SETTINGS[plan.backend])
+            BACKENDS[plan.backend].check(plan.job, cell.config)
 
 
 def test_experiments_are_not_among_the_defaults_so_that_plus_exp_works():
@@ -72,6 +72,14 @@ def test_the_papers_settings():
         partition=PartitionSpec("shards", shards_per_client=2),
         seed=0,
     )
+
+
+def test_the_papers_grid():
+    cells = compose_cells(["+exp=fig3_nn"])
+    jobs = [plan.job for cell in cells for plan in plan_runs(cell.config, cell.out)]
+    assert len(set(jobs)) == len(jobs) == 5 * 2 * 3 * 2  # clients per round, epochs, optimizers, seeds
+    assert {job.target_accuracy for job in jobs} == {0.97}
+    assert {(job.optimizer, job.learning_rate) for job in jobs} == {("sgd", 0.1), ("adam", 1e-3), ("nadam", 1e-3)}
 
 
 def test_quickstart_is_what_the_readme_promises():

@@ -1,7 +1,13 @@
+import shutil
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments import overrides
 from experiments.compose import compose_cells
+from experiments.config import CONFIGS
+from experiments.errors import ConfigError
 from experiments.overrides import expand, keys
 
 
@@ -43,6 +49,38 @@ def test_folder_names_are_plain_short_and_distinct(values):
         assert "/" not in name
         assert " " not in name
         assert len(name) <= 120
+
+
+@pytest.fixture
+def grid(tmp_path, monkeypatch):
+    """An experiment whose file declares a sweep."""
+    conf = shutil.copytree(CONFIGS, tmp_path / "conf")
+    (conf / "exp" / "grid.yaml").write_text(
+        "# @package _global_\nexperiment: grid\n"
+        "hydra: {mode: MULTIRUN, sweeper: {params: {clients_per_round: '1,2', optimizer: 'sgd,adam'}}}\n"
+    )
+    monkeypatch.setattr(overrides, "CONFIGS", conf)
+    monkeypatch.setattr(overrides, "options", overrides.options.__wrapped__)  # without its cache
+
+
+@pytest.mark.usefixtures("grid")
+def test_a_sweep_in_the_file_needs_no_m_and_can_be_narrowed_without_renaming_its_cells():
+    def cells(*words):
+        return [cell.name for cell in expand(["+exp=grid", *words], multirun=False)]
+
+    whole = cells()
+    assert whole == [f"clients_per_round={count},optimizer={name}" for count in (1, 2) for name in ("sgd", "adam")]
+    assert cells("optimizer=adam") == [whole[1], whole[3]]
+    assert cells("optimizer=adam", "clients_per_round=2") == [whole[3]]
+    assert cells("clients_per_round=2,7", "optimizer=sgd", "rounds=1,2") == [
+        f"clients_per_round={count},optimizer=sgd,rounds={rounds}" for count in (2, 7) for rounds in (1, 2)
+    ]
+
+
+@pytest.mark.usefixtures("grid")
+def test_a_sweep_in_a_file_is_not_swept_over_with_other_experiments():
+    with pytest.raises(ConfigError, match="'grid' is a sweep of its own"):
+        expand(["+exp=smoke,grid"], multirun=True)
 
 
 def test_the_plus_of_hydra_makes_no_difference():
