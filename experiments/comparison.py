@@ -16,6 +16,7 @@ _LEARNT = ("best_test_accuracy", "final_test_accuracy", "rounds_to_target")
 _TIME = ("first_round_s", "warm_round_s")
 _USED = ("overhead", "cpu_s", "round_cpu_s", "peak_memory_bytes", "cold_starts", "failures")
 _WHOLE = ("setup_s", "to_first_round_s", "wall_s")
+_COST = ("usd_per_round", "usd_to_target", "accuracy_per_usd")
 _COMPACT = ("best_test_accuracy", "rounds_to_target", "warm_round_s", "overhead", "cpu_s", "peak_memory_bytes")
 
 
@@ -58,8 +59,9 @@ def side_by_side(summary: pd.DataFrame) -> Table:
     split = [(f"  {group}", *(_part(row, group) for row in systems)) for group in PHASE_GROUPS]
     used = [_kpi_row(column, systems) for column in _USED]
     whole = [_kpi_row(column, systems) for column in _WHOLE]
+    cost = [_kpi_row(column, systems) for column in _COST if any(row[column].n for row in systems)]
     header = ("", *(str(row["system"]) for row in systems))
-    return Table(header, ((runs, *learnt), (*time, *split), tuple(used), tuple(whole)))
+    return Table(header, ((runs, *learnt), (*time, *split), tuple(used), tuple(whole), tuple(cost)))
 
 
 def one_row_each(summary: pd.DataFrame) -> Table:

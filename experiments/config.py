@@ -104,6 +104,88 @@ class DataConfig:
 
 
 @dataclass
+class FunctionPriceConfig:
+    """What a provider asks for function time; null is a price that nobody has seen."""
+
+    per_gb_s: float | None = MISSING
+    per_vcpu_s: float | None = MISSING
+    per_ghz_s: float | None = MISSING
+    per_million_requests: float | None = MISSING
+    quantum_s: float = MISSING
+    minimum_s: float = MISSING
+    bills_init: bool = MISSING
+    billed_memory: str = MISSING
+    memory_step_mb: int = MISSING
+    tiers: dict[int, float] = MISSING
+    vcpus: float = MISSING
+    free_gb_s: float = MISSING
+    free_vcpu_s: float = MISSING
+    free_ghz_s: float = MISSING
+    free_requests: float = MISSING
+    source: str = MISSING
+    date: str = MISSING
+
+
+@dataclass
+class TrafficPriceConfig:
+    """What data cost that leave a network."""
+
+    per_gb: float | None = MISSING
+    free_gb: float = MISSING
+    source: str = MISSING
+    date: str = MISSING
+
+
+@dataclass
+class StorePriceConfig:
+    """What the requests of an object store cost."""
+
+    per_million_writes: float | None = MISSING
+    per_million_reads: float | None = MISSING
+    source: str = MISSING
+    date: str = MISSING
+
+
+@dataclass
+class PricingConfig:
+    """A provider's price list."""
+
+    name: str = MISSING
+    service: str = MISSING
+    region: str = MISSING
+    function: FunctionPriceConfig = field(default_factory=FunctionPriceConfig)
+    egress: TrafficPriceConfig = field(default_factory=TrafficPriceConfig)
+    store: StorePriceConfig = field(default_factory=StorePriceConfig)
+
+
+@dataclass
+class VmConfig:
+    """What a virtual machine costs."""
+
+    name: str = MISSING
+    region: str = MISSING
+    per_hour: float = MISSING
+    vcpus: int = MISSING
+    quantum_s: float = MISSING
+    minimum_s: float = MISSING
+    source: str = MISSING
+    date: str = MISSING
+
+
+@dataclass
+class BillingConfig:
+    """How a deployment is laid out and billed."""
+
+    policy: str = MISSING
+    clients_per_vm: int = MISSING
+    memory_mb: int | None = MISSING
+    store_on: str = MISSING
+    egress_share: float = MISSING
+    free_tier: bool = MISSING
+    round_time: str = MISSING
+
+
+@dataclass
 class ExperimentConfig:
     """Everything that an experiment is made of."""
 
@@ -127,6 +209,9 @@ class ExperimentConfig:
     platform: PlatformConfig = field(default_factory=PlatformConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     flower: FlowerConfig = field(default_factory=FlowerConfig)
+    pricing: PricingConfig = field(default_factory=PricingConfig)
+    vm: VmConfig = field(default_factory=VmConfig)
+    billing: BillingConfig = field(default_factory=BillingConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

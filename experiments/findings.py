@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from experiments.comparison import Table, one_row_each, side_by_side
+from experiments.costs import break_even_lines, notes_on_costs
 from metrics.agreement import agreements, tell
 from metrics.cells import common_label, label_runs
 from metrics.kpis import Tables, per_run, per_system
@@ -52,7 +53,7 @@ def find(frames: Tables) -> Findings:
         compared=tuple(_compare(per_system(runs))),
         agreements=tuple(tell(agreements(frames))),
         unfinished=tuple(_unfinished(runs)),
-        notes=tuple(_notes(runs)),
+        notes=(*_notes(runs), *break_even_lines(frames), *notes_on_costs(frames)),
     )
 
 

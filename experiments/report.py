@@ -55,7 +55,7 @@ def show(findings: Findings, console: Console) -> None:
     console.print()
     console.print(Text.assemble((findings.title, "bold"), f": {findings.learnt}"))
     for cell, table in findings.compared:
-        _show_table(table, cell, console)
+        show_table(table, cell, console)
     for line, identical in findings.agreements:
         console.print(Text(line, style=_AGREEMENT_STYLES[identical]))
     for line in findings.unfinished:
@@ -64,7 +64,8 @@ def show(findings: Findings, console: Console) -> None:
         console.print(Text(line, style="dim"))
 
 
-def _show_table(table: Table, cell: str, console: Console) -> None:
+def show_table(table: Table, cell: str, console: Console) -> None:
+    """Print a table under a title; where it is too wide, intervals get lines of their own."""
     grid = _grid(table, cell)
     if console.measure(grid, options=console.options.update(width=_UNBOUNDED)).maximum > console.width:
         grid = _grid(table, cell, before_interval="\n")

@@ -10,6 +10,7 @@ from typing import get_args
 from experiments.config import ExperimentConfig, FunctionConfig
 from experiments.errors import ConfigError, one_of, wrong
 from experiments.registry import BACKENDS, FLOWER_RUNTIMES, PLATFORMS, STORES
+from metrics.cost import prices
 from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme
 
 TRAINING_IMAGES = 60_000
@@ -23,7 +24,7 @@ def validate(config: ExperimentConfig) -> None:
     ConfigError
         It holds one line per problem: the key, its value, and what is allowed.
     """
-    problems = [*_names(config), *_lists(config), *_numbers(config), *_combinations(config)]
+    problems = [*_names(config), *_lists(config), *_numbers(config), *_combinations(config), *_prices(config)]
     if problems:
         raise ConfigError(*problems)
 
@@ -37,6 +38,10 @@ def _names(config: ExperimentConfig) -> Iterator[str]:
         ("platform.name", config.platform.name, PLATFORMS),
         ("store.name", config.store.name, STORES),
         ("flower.runtime", config.flower.runtime, FLOWER_RUNTIMES),
+        ("pricing.function.billed_memory", config.pricing.function.billed_memory, prices.MEMORY_BASES),
+        ("billing.policy", config.billing.policy, prices.POLICIES),
+        ("billing.store_on", config.billing.store_on, prices.STORES_ON),
+        ("billing.round_time", config.billing.round_time, prices.ROUND_TIMES),
     ):
         if value not in names:
             yield one_of(key, value, names)
@@ -95,6 +100,32 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
     target = config.target_accuracy
     if target is not None and not 0 <= target <= 1:
         yield wrong("target_accuracy", target, "must be from 0 to 1, such as 0.95, or null for no target")
+
+
+def _prices(config: ExperimentConfig) -> Iterator[str]:
+    """Every number of a price list is an amount: none is negative, and steps and machines are more than nothing."""
+    more_than_0 = ("quantum_s", "memory_step_mb", "vm.vcpus", "clients_per_vm", "memory_mb")
+    for section in ("pricing.function", "pricing.egress", "pricing.store", "vm", "billing"):
+        for name, value in vars(_section(config, section)).items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            key = f"{section}.{name}"
+            positive = name in more_than_0 or key in more_than_0
+            if not math.isfinite(value) or value < 0 or (positive and value == 0):
+                yield wrong(key, value, f"must be {'more than 0' if positive else '0 or more'}")
+    if config.billing.egress_share > 1:
+        yield wrong("billing.egress_share", config.billing.egress_share, "must be from 0 to 1")
+    largest = max(config.pricing.function.tiers, default=None)
+    if largest is not None and (config.billing.memory_mb or 0) > largest:
+        allowed = f"pricing={config.pricing.name} has functions of up to {largest} MB"
+        yield wrong("billing.memory_mb", config.billing.memory_mb, allowed)
+
+
+def _section(config: ExperimentConfig, dotted: str) -> object:
+    section: object = config
+    for name in dotted.split("."):
+        section = getattr(section, name)
+    return section
 
 
 def _limits(key: str, function: FunctionConfig) -> tuple[tuple[str, float, str], ...]:

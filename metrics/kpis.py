@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from metrics.cells import BASELINE, PAIRED_BY, label_runs
+from metrics.cost.summary import headline
 from metrics.phases import PHASES, UNATTRIBUTED
 from metrics.statistics import Median, median
 
@@ -55,7 +56,12 @@ KPIS = (
     Kpi("setup_s", "set-up", "s"),
     Kpi("to_first_round_s", "set-up + first round", "s"),
     Kpi("wall_s", "whole run", "s"),
+    Kpi("usd_per_round", "USD per round", "usd"),
+    Kpi("usd_to_target", "USD to target", "usd"),
+    Kpi("usd", "USD, whole run", "usd"),
+    Kpi("accuracy_per_usd", "accuracy per USD", "per_usd"),
 )
+_CENSORED = ("rounds_to_target", "usd_to_target")
 
 
 def per_run(tables: Tables) -> pd.DataFrame:
@@ -66,10 +72,12 @@ def per_run(tables: Tables) -> pd.DataFrame:
     ``<phase>_share`` is each phase's part of the whole time of those later rounds (of the first, if there is no other),
     so that the shares add up to 1. A target that was not reached has ``rounds_to_target`` set to the rounds that were
     run and ``is_censored`` true. ``overhead`` is ``warm_round_s`` over that of the bare loop's run of the same cell,
-    seed, workers and threads; null without such a run.
+    seed, workers and threads; null without such a run. The costs are those of the first scenario of the table ``cost``
+    (:func:`metrics.cost.summary.per_scenario`), null without it.
     """
     runs = label_runs(tables["runs"])
     found = runs.merge(_round_kpis(tables["rounds"]), on="run_id", how="left")
+    found = found.merge(headline(tables), on="run_id", how="left")
     found["is_censored"] = found["target_accuracy"].notna() & found["rounds_to_target"].isna()
     found["rounds_to_target"] = found["rounds_to_target"].where(~found["is_censored"], found["rounds"])
     found["to_first_round_s"] = found["setup_s"] + found["first_round_s"]
@@ -138,7 +146,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, object]:
     medians: dict[str, Median] = {
         kpi.column: median(
             finished[kpi.column].astype("float64"),
-            list(finished["is_censored"]) if kpi.column == "rounds_to_target" else None,
+            list(finished["is_censored"]) if kpi.column in _CENSORED else None,
         )
         for kpi in KPIS
     }

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from metrics.statistics import Median
 
 NOT_MEASURED = "–"
@@ -46,6 +48,21 @@ def memory(value: float) -> str:
     return f"{amount:.0f} {_BINARY[power]}" if power < 3 else f"{amount:.2f} {_BINARY[power]}"
 
 
+def dollars(value: float) -> str:
+    """Write an amount of US dollars, to three figures or to cents.
+
+    Examples
+    --------
+    >>> [dollars(value) for value in (0, 0.00123456, 1.5, 1234.567)]
+    ['$0', '$0.00123', '$1.50', '$1,234.57']
+    """
+    return f"${value:,.2f}" if abs(value) >= 0.9995 else f"${_three_figures(value)}"
+
+
+def _three_figures(value: float) -> str:
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
+
+
 _WRITERS: Mapping[str, Callable[[float], str]] = {
     "accuracy": lambda value: f"{value:.4f}",
     "rounds": lambda value: f"{value:g}",
@@ -54,6 +71,9 @@ _WRITERS: Mapping[str, Callable[[float], str]] = {
     "bytes": memory,
     "ratio": lambda value: f"{value:.2f}×",
     "share": lambda value: f"{value:.1%}",
+    "usd": dollars,
+    "per_usd": lambda value: f"{value:,.0f} /$" if value >= 999.5 else f"{_three_figures(value)} /$",
+    "rate": lambda value: f"{value:,.0f}" if value >= 99.5 else _three_figures(value),
     "count": lambda value: f"{value:,g}",
 }
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from experiments.pricing import bill, every_policy, write_bill
+from metrics.cost.prices import Billing, FunctionPrice, PriceBook, StorePrice, TrafficPrice, VmPrice
 from metrics.phases import PHASES
 from metrics.tables import InvocationRow, RoundRow, RunRow, SampleRow, append, collect
 from task.data import DataSettings, load_mnist
@@ -172,15 +174,62 @@ def make_experiment(tmp_path: Path) -> Callable[..., Path]:
                 history = [_invented_round(run_id, number, slowdown, seed) for number in range(1, rounds + 1)]
                 run = make_run(run_id, history, seed=seed, **_SYSTEMS[backend], **changes)
                 calls = [
-                    make_invocation(run_id, row.server_round, client, cold_start_s=2.0 + 0.1 * client)
+                    make_invocation(run_id, row.server_round, client, cold_start_s=2.0 + 0.1 * client, **_WORK[backend])
                     for row in history
                     for client in range(10)
                 ]
                 write_run(experiment, run, history, calls, make_samples(run_id, _ROLES[backend]))
-        collect(experiment)
+        write_bill(experiment, bill(collect(experiment), every_policy(make_book())))
         return experiment
 
     return make
+
+
+@pytest.fixture(scope="session")
+def book_maker() -> Callable[..., PriceBook]:
+    """The maker of invented prices."""
+    return make_book
+
+
+def make_book(function: dict[str, Any] | None = None, vm: dict[str, Any] | None = None, **billing: Any) -> PriceBook:
+    """Round prices that nobody asks for: 1e-5 $ per GB-s by 0.1 s, 1 $ per million requests, 0.36 $ an hour of a VM."""
+    free = dict.fromkeys(("free_gb_s", "free_vcpu_s", "free_ghz_s", "free_requests"), 0.0)
+    priced = FunctionPrice(
+        per_gb_s=1e-5,
+        per_vcpu_s=0.0,
+        per_ghz_s=0.0,
+        per_million_requests=1.0,
+        quantum_s=0.1,
+        minimum_s=0.0,
+        bills_init=True,
+        billed_memory="limit",
+        memory_step_mb=1,
+        tiers=(),
+        vcpus=1.0,
+        source="an invented list",
+        date="2020-01-01",
+        **free,
+    )
+    machine = VmPrice(
+        name="vm-1",
+        region="nowhere",
+        per_hour=0.36,
+        vcpus=2,
+        quantum_s=1.0,
+        minimum_s=60.0,
+        source="an invented machine list",
+        date="2020-01-02",
+    )
+    return PriceBook(
+        name="invented_prices",
+        service="Functions",
+        region="nowhere",
+        function=replace(priced, **function or {}),
+        egress=TrafficPrice(per_gb=0.1, free_gb=0.0, source="an invented network", date="2020-01-03"),
+        store=StorePrice(per_million_writes=5.0, per_million_reads=0.4, source="an invented store", date="2020-01-04"),
+        vm=replace(machine, **vm or {}),
+        billing=Billing(**billing),
+    )
 
 
 _SYSTEMS: dict[str, dict[str, Any]] = {
@@ -192,6 +241,21 @@ _SYSTEMS: dict[str, dict[str, Any]] = {
         "runtime": "embedded",
         "emulated": True,
         "store": "directory",
+    },
+}
+_WORK: dict[str, dict[str, Any]] = {
+    "inprocess": {"function_s": 0.5, "client_s": 2.0, "bytes_in": MIB, "bytes_out": MIB},
+    "flower": {"function_s": 0.6, "client_s": 3.0, "bytes_in": MIB, "bytes_out": MIB},
+    "openwhisk": {
+        "function_s": 0.5,
+        "provider_s": 0.55,
+        "client_s": 0.6,
+        "activation_id": "a",
+        "platform": "openwhisk",
+        "memory_limit_bytes": 1024 * MIB,
+        "peak_memory_bytes": 700 * MIB,
+        "bytes_in": MIB,
+        "bytes_out": MIB,
     },
 }
 _ROLES = {

@@ -10,14 +10,22 @@ from pathlib import Path
 import matplotlib as mpl
 
 from metrics.kpis import Tables
-from metrics.plots import accuracy, cold_starts, cpu_memory, time_per_round
+from metrics.plots import accuracy, breakeven, cold_starts, cost, cpu_memory, time_per_round
 from metrics.plots.chart import Chart, NoDataError
 from metrics.plots.style import STYLE
 
 __all__ = ["FIGURES", "Chart", "NoDataError", "save"]
 
 FIGURES: dict[str, Chart] = {
-    chart.name: chart for chart in (accuracy.CHART, time_per_round.CHART, cpu_memory.CHART, cold_starts.CHART)
+    chart.name: chart
+    for chart in (
+        accuracy.CHART,
+        time_per_round.CHART,
+        cpu_memory.CHART,
+        cold_starts.CHART,
+        cost.CHART,
+        breakeven.CHART,
+    )
 }
 
 

@@ -61,6 +61,14 @@ ROLES = {
     "ray": "#882255",
     "not sampled": "#DDDDDD",
 }
+COST_ITEMS = {
+    "functions": "#56B4E9",
+    "vm": "#D55E00",
+    "aggregator": "#CC79A7",
+    "controller": "#999999",
+    "store": "#F0E442",
+    "egress": "#882255",
+}
 OTHER = "#333333"
 
 

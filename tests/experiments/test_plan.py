@@ -34,7 +34,17 @@ def test_a_run_per_backend_and_seed_seed_by_seed(tmp_path):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "word",
-    ["out=elsewhere", "backends=[flower]", "seeds=[7]", "experiment=other", "rerun=true", "data.cache=elsewhere"],
+    [
+        "out=elsewhere",
+        "backends=[flower]",
+        "seeds=[7]",
+        "experiment=other",
+        "rerun=true",
+        "data.cache=elsewhere",
+        "pricing=aws_lambda_x86",
+        "vm=t3_medium",
+        "billing.policy=packed",
+    ],
 )
 def test_what_does_not_change_the_run_does_not_change_its_id(backend, word):
     assert run_id(config(word), backend, 0) == run_id(config(), backend, 0)
