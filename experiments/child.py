@@ -22,6 +22,7 @@ from experiments.processes import adopting_orphans, descendants, end_descendants
 from experiments.records import FINAL_WEIGHTS, Outcome, RunFile
 from experiments.registry import BACKENDS
 from metrics import checkpoints
+from metrics.clocks import now, process_started_at
 from metrics.files import write_whole
 from metrics.recorder import Recorder, WatcherGone
 from task import weights
@@ -67,6 +68,7 @@ def _attempt(run: RunFile, directory: Path) -> Outcome:
 def _run_backend(run: RunFile, directory: Path) -> Outcome:
     backend = BACKENDS[run.backend]
     recorder = Recorder(run.run_id, directory, run.watcher, run.part)
+    recorder.setup_took("start the process", now() - process_started_at())
     with recorder.setup(f"import {run.backend}"):
         start = backend.load()
         settings = backend.settings(ExperimentConfig.from_dict(run.config), directory.absolute())

@@ -8,6 +8,7 @@ import pandas as pd
 
 from experiments.comparison import Table, one_row_each, side_by_side
 from experiments.costs import break_even_lines, notes_on_costs
+from metrics import checks
 from metrics.agreement import agreements, tell
 from metrics.cells import common_label, label_runs
 from metrics.kpis import Tables, per_run, per_system
@@ -29,7 +30,8 @@ class Findings:
     compared
         Tables of systems, each with the label of its cell.
     agreements
-        Whether the systems learnt the same, in words, and as a truth (``None``: nothing to compare).
+        Whether the systems learnt the same, and whether the tables can be believed: in words, and as a truth (``None``:
+        nothing to compare, or a figure that is neither).
     unfinished
         A line for each run that did not end well.
     notes
@@ -51,7 +53,7 @@ def find(frames: Tables) -> Findings:
         title=" and ".join(sorted(set(runs["experiment"]))),
         learnt=common_label(label_runs(frames["runs"])),
         compared=tuple(_compare(per_system(runs))),
-        agreements=tuple(tell(agreements(frames))),
+        agreements=(*tell(agreements(frames)), *checks.tell(frames)),
         unfinished=tuple(_unfinished(runs)),
         notes=(*_notes(runs), *break_even_lines(frames), *notes_on_costs(frames)),
     )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from experiments.comparison import Table
 from experiments.findings import Findings
+from experiments.steps import setup_steps
 from metrics.kpis import Tables
 from metrics.units import memory, write
 
@@ -30,6 +31,7 @@ def render(findings: Findings, frames: Tables, drawn: Sequence[Path], out: Path,
         The command line that made the results, if it is known.
     """
     runs = frames["runs"]
+    steps = setup_steps(out, runs)
     pictures = [path.relative_to(out) for path in drawn if path.suffix == ".png"]
     parts = [
         f"# {findings.title}",
@@ -44,6 +46,7 @@ def render(findings: Findings, frames: Tables, drawn: Sequence[Path], out: Path,
         *(f"![{path.stem.replace('_', ' ')}]({path.as_posix()})" for path in pictures),
         "## Runs",
         _table(_runs(runs)),
+        *(["What their set-up consisted of, medians:", _table(steps)] if steps else []),
         "## How it was made",
         *([_fenced(command)] if command else []),
         "The whole configuration of each run is in the column `config` of `runs`.",

@@ -26,7 +26,6 @@ from metrics.clocks import now
 from metrics.sampler import CONTROLLER, ROLE_VARIABLE, Sampler
 
 CHILD = (sys.executable, "-m", "experiments.child")
-_SAMPLE_EVERY_S = 1.0
 _STOP_PATIENCE_S = 20.0  # from asking a run to stop, or from its own end being known, to killing it
 _ORPHAN_GRACE_S = 1.0
 
@@ -59,7 +58,12 @@ class Ended:
     ended_at
         When it and all its descendants were gone, in seconds since the epoch.
     cpu_s
-        User and system CPU seconds of all its processes.
+        User and system CPU seconds of all its processes: of those that somebody waited for by the kernel's account, of
+        the others what the last sample saw.
+    sampled_cpu_s
+        The sum over the roles in the last sample.
+    sampler_cpu_s
+        CPU seconds that the sampler used in this process; not part of ``cpu_s``.
     peak_memory_bytes
         Highest sum of resident sets of its processes, sampled once a second; ``None`` if it ended before the first.
     """
@@ -68,6 +72,8 @@ class Ended:
     stopped: bool
     ended_at: float
     cpu_s: float
+    sampled_cpu_s: float
+    sampler_cpu_s: float
     peak_memory_bytes: int | None
 
 
@@ -103,7 +109,9 @@ def supervise(
         returncode=child.returncode,
         stopped=stop.wanted,
         ended_at=now(),
-        cpu_s=cpu_seconds_of_children() - cpu_before_s,
+        cpu_s=cpu_seconds_of_children() - cpu_before_s + sampler.not_waited_for_s,
+        sampled_cpu_s=sampler.cpu_s,
+        sampler_cpu_s=sampler.own_cpu_s,
         peak_memory_bytes=sampler.peak_memory_bytes,
     )
 
@@ -128,15 +136,18 @@ def _watch(
     sampler: Sampler,
     stop: StopRequest,
 ) -> None:
-    """Answer and sample until the run's process has ended, or takes too long to stop."""
+    """Answer and sample until the run's process has ended, or takes too long to stop.
+
+    The last sample is of a process that has ended but is not reaped yet: then its own account is complete.
+    """
     end_of_child = os.pidfd_open(child.pid)
     next_sample = time.monotonic()
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(watcher, selectors.EVENT_READ)
             selector.register(end_of_child, selectors.EVENT_READ)
-            told = False
-            while child.poll() is None:
+            told = has_ended = False
+            while not has_ended:
                 if stop.asked_at is not None:
                     if time.monotonic() > stop.asked_at + _STOP_PATIENCE_S:
                         return
@@ -145,11 +156,13 @@ def _watch(
                         told = True
                 if time.monotonic() >= next_sample:
                     sampler.sample()
-                    next_sample = time.monotonic() + _SAMPLE_EVERY_S
+                    next_sample = time.monotonic() + sampler.interval_s
                 ready = selector.select(max(0.0, next_sample - time.monotonic()))
                 if any(key.fileobj is watcher for key, _ in ready):
                     with watcher.accept() as event:
                         if event is not None:
                             on_event(event)
+                has_ended = any(key.fd == end_of_child for key, _ in ready)
     finally:
+        sampler.sample()
         os.close(end_of_child)

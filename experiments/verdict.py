@@ -58,6 +58,8 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         started_at=run.started_at,
         **_times(run.started_at, _end(directory, ended), [row for row in rounds if row["part"] == run.part]),
         cpu_s=None if ended is None else ended.cpu_s,
+        sampled_cpu_s=None if ended is None else ended.sampled_cpu_s,
+        sampler_cpu_s=None if ended is None else ended.sampler_cpu_s,
         peak_memory_bytes=_sampled_peak(directory) if ended is None else ended.peak_memory_bytes,
         threads_per_client=THREADS_PER_CLIENT,
         **asdict(run.provenance),

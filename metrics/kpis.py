@@ -52,6 +52,7 @@ KPIS = (
     Kpi("round_cpu_s", "CPU, median round", "cpu_s"),
     Kpi("peak_memory_bytes", "peak memory", "bytes"),
     Kpi("cold_starts", "cold starts", "count"),
+    Kpi("cold_share", "cold, later rounds", "share"),
     Kpi("failures", "failed attempts", "count"),
     Kpi("setup_s", "set-up", "s"),
     Kpi("to_first_round_s", "set-up + first round", "s"),
@@ -71,7 +72,8 @@ def per_run(tables: Tables) -> pd.DataFrame:
     ``to_first_round_s`` both; ``warm_round_s`` is the median of the rounds after it (null if there is none);
     ``<phase>_share`` is each phase's part of the whole time of those later rounds (of the first, if there is no other),
     so that the shares add up to 1. A target that was not reached has ``rounds_to_target`` set to the rounds that were
-    run and ``is_censored`` true. ``overhead`` is ``warm_round_s`` over that of the bare loop's run of the same cell,
+    run and ``is_censored`` true. ``cold_share`` is the part of the attempts of the later rounds that began in a new
+    process. ``overhead`` is ``warm_round_s`` over that of the bare loop's run of the same cell,
     seed, workers and threads; null without such a run. The costs are those of the first scenario of the table ``cost``
     (:func:`metrics.cost.summary.per_scenario`), null without it.
     """
@@ -112,6 +114,7 @@ def _kpis_of(run_id: str, rounds: pd.DataFrame) -> dict[str, object]:
         "round_cpu_s": rounds["cpu_s"].median(),
         "median_unattributed_share": (rounds["unattributed_s"] / rounds["round_s"]).median(),
         "cold_starts": rounds["cold_starts"].sum(),
+        "cold_share": warm["cold_starts"].sum() / warm["attempts"].sum() if len(warm) else None,
         "attempts": rounds["attempts"].sum(),
         "failures": rounds["failures"].sum(),
         **{f"{part}_share": share for part, share in shares.items()},

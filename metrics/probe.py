@@ -2,6 +2,9 @@
 
 The same probe runs in a worker of the bare loop, in a Flower client and in a function, so that no backend is
 measured by a kinder instrument. It imports the standard library only: it is shipped into functions.
+
+CPU seconds and peak memory are the process's own everywhere (getrusage and its high-water mark), so that backends can
+be compared; where the work has a control group of its own, what the group counted is reported beside them.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.clocks import now, process_started_at
+from metrics.own_group import GroupMeter
 
 _born_at = process_started_at()
 _seen_work = False
@@ -56,6 +60,9 @@ class WorkReport:
         shows no mark; a process inherits it from the one that started it, so it may be too high).
     is_cold
         Whether this was the first work of its process.
+    cgroup_cpu_s, cgroup_peak_memory_bytes, cgroup_source
+        What its control group counted, and in which files; ``None`` where it has none of its own. See
+        :class:`metrics.own_group.GroupReading`.
     """
 
     started_at: float
@@ -66,6 +73,9 @@ class WorkReport:
     memory_source: str
     pid: int
     is_cold: bool
+    cgroup_cpu_s: float | None = None
+    cgroup_peak_memory_bytes: int | None = None
+    cgroup_source: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -121,6 +131,7 @@ class Probe:
         if self._is_cold:
             self._spans.append(Span("cold_start", _born_at, self.ready_at or self._started_at))
         self._memory_source = _start_peak_memory()
+        self._group = GroupMeter()
         self._cpu_s = _cpu_seconds()
 
     @contextmanager
@@ -134,15 +145,20 @@ class Probe:
 
     def report(self) -> WorkReport:
         """Return what was used since the probe was made."""
+        ended_at, cpu_s = now(), _cpu_seconds() - self._cpu_s
+        group = self._group.read()
         return WorkReport(
             started_at=self._started_at,
-            ended_at=now(),
+            ended_at=ended_at,
             spans=tuple(self._spans),
-            cpu_s=_cpu_seconds() - self._cpu_s,
+            cpu_s=cpu_s,
             peak_memory_bytes=_peak_memory_bytes(),
             memory_source=self._memory_source,
             pid=os.getpid(),
             is_cold=self._is_cold,
+            cgroup_cpu_s=group.cpu_s,
+            cgroup_peak_memory_bytes=group.peak_memory_bytes,
+            cgroup_source=group.source,
         )
 
 

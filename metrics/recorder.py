@@ -90,9 +90,13 @@ class Recorder:
         try:
             yield
         finally:
-            entry = {"run_id": self.run_id, "step": step, "seconds": time.monotonic() - start}
-            with (self.directory / "setup.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+            self.setup_took(step, time.monotonic() - start)
+
+    def setup_took(self, step: str, seconds: float) -> None:
+        """Keep a set-up step that somebody else has timed."""
+        entry = {"run_id": self.run_id, "step": step, "seconds": seconds}
+        with (self.directory / "setup.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
 
     def _announce(self, event: dict[str, Any]) -> None:
         if self.watcher is None:

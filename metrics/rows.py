@@ -36,6 +36,9 @@ def invocation_row(work: WorkReport | None, *, submitted_at: float, **known: Any
             cpu_s=work.cpu_s,
             peak_memory_bytes=work.peak_memory_bytes,
             memory_source=work.memory_source,
+            cgroup_cpu_s=work.cgroup_cpu_s,
+            cgroup_peak_memory_bytes=work.cgroup_peak_memory_bytes,
+            cgroup_source=work.cgroup_source,
         )
     return InvocationRow(**{**row, **known})
 

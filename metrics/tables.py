@@ -70,6 +70,8 @@ class RunRow:
     teardown_s: float
     wall_s: float
     cpu_s: float | None  # every process of the run, the backend's own machinery included
+    sampled_cpu_s: float | None = None  # of these, what `samples` shows by role at its end
+    sampler_cpu_s: float | None = None  # what taking the samples used; not part of cpu_s
     peak_memory_bytes: int | None  # highest sum of resident sets over the run's processes, from `samples`
     workers: int  # how many clients may train at once
     threads_per_client: int
@@ -159,6 +161,9 @@ class InvocationRow:
     cpu_s: float | None
     peak_memory_bytes: int | None
     memory_source: str | None
+    cgroup_cpu_s: float | None = None  # what the worker's own control group counted, if it had one
+    cgroup_peak_memory_bytes: int | None = None
+    cgroup_source: str | None = None
     memory_limit_bytes: int | None
     bytes_in: int | None
     bytes_out: int | None
@@ -175,7 +180,7 @@ class SampleRow:
     sampled_at: float
     role: str  # controller, client, aggregator, emulator, object_store, flower, ray
     processes: int
-    cpu_s: float  # cumulative CPU seconds of the role's living processes
+    cpu_s: float  # CPU seconds of the role's processes so far, those that have ended included
     rss_bytes: int  # sum of their resident sets; pages that they share count in each
 
 

@@ -2,7 +2,8 @@
 
     python scripts/benchmark.py training     # the in-graph loop against Keras' fit, one thread
     python scripts/benchmark.py rounds       # each backend's warm rounds against the bare loop
-    python scripts/benchmark.py              # both
+    python scripts/benchmark.py metering     # what measuring itself takes: a sample of a run's processes, a probe
+    python scripts/benchmark.py              # all
 
 Absolute times are this machine's; the ratios are what to compare. Repetitions of the two sides alternate, so that a
 busy moment of the machine falls on both.
@@ -108,10 +109,51 @@ def benchmark_rounds(console: Console, rounds: int) -> None:
     console.print(table)
 
 
+TREE = """
+import subprocess, sys
+for _ in range({children}):
+    subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def benchmark_metering(console: Console, repetitions: int) -> None:
+    """CPU time of one sample of a tree of processes, and of one probe."""
+    import psutil
+
+    from metrics.probe import Probe
+    from metrics.sampler import Sampler
+
+    table = Table(title=f"What measuring takes, means of n = {repetitions}, among {len(psutil.pids())} processes")
+    for column in ("what", "CPU, ms", "every, s", "of a core"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for children in (4, 12, 100):
+        code = TREE.format(children=children)
+        root = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert root.stdin is not None and root.stdout is not None  # both are pipes
+        root.stdout.readline()
+        with tempfile.TemporaryDirectory() as folder:
+            sampler = Sampler("benchmark", Path(folder), root.pid)
+            for _ in range(repetitions):
+                sampler.sample()
+        root.stdin.close()
+        root.wait()
+        each_s, every_s = sampler.own_cpu_s / repetitions, sampler.interval_s
+        table.add_row(
+            f"a sample of {children + 1} processes", f"{1000 * each_s:.2f}", f"{every_s:.1f}", f"{each_s / every_s:.2%}"
+        )
+    start = time.process_time()
+    for _ in range(repetitions):
+        Probe().report()
+    table.add_row("a probe, per piece of work", f"{1000 * (time.process_time() - start) / repetitions:.2f}", "", "")
+    console.print(table)
+
+
 def main() -> None:
     """Run the benchmarks named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("training", "rounds", "all"), default="all")
+    parser.add_argument("what", nargs="?", choices=("training", "rounds", "metering", "all"), default="all")
     parser.add_argument("--repetitions", type=int, default=7, help="of each side, for training (default 7)")
     parser.add_argument("--rounds", type=int, default=9, help="per backend; the first is cold (default 9)")
     arguments = parser.parse_args()
@@ -120,6 +162,8 @@ def main() -> None:
         benchmark_training(console, arguments.repetitions)
     if arguments.what in ("rounds", "all"):
         benchmark_rounds(console, arguments.rounds)
+    if arguments.what in ("metering", "all"):
+        benchmark_metering(console, repetitions=200)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 _SHIPPED = (
     "metrics/__init__.py",
+    "metrics/cgroups.py",
     "metrics/clocks.py",
+    "metrics/own_group.py",
     "metrics/probe.py",
     "serverless/__init__.py",
     "serverless/functions/*.py",

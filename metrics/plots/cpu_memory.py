@@ -20,8 +20,8 @@ _GIB = 2**30
 def data(tables: Tables) -> pd.DataFrame:
     """Return a row per cell, system and role: medians over the finished runs.
 
-    ``cpu_s`` is what a role's processes were seen to use between samples; what they used after their last sample is in
-    the role ``not sampled``, so that the roles add up to the run's own figure. ``rss_bytes`` is the role's resident
+    ``cpu_s`` is what a role's processes had used by the last sample; what no sample saw is in the role ``not sampled``,
+    so that the roles add up to the run's own figure. ``rss_bytes`` is the role's resident
     memory at the moment at which the run used the most.
     """
     runs = label_runs(tables["runs"])
@@ -51,7 +51,7 @@ def _with_rest(usage: pd.DataFrame, cpu_s: float) -> pd.DataFrame:
 def usage_by_role(samples: pd.DataFrame) -> pd.DataFrame:
     """Return CPU seconds and memory at the run's peak of each role, from the samples of one run.
 
-    The sampled CPU seconds are those of the living processes; they fall when one ends, so only the rises are summed.
+    Where a run was resumed, the CPU seconds begin at nought again: only the rises are summed.
     """
     cpu_s, rss = _by_time(samples, "cpu_s"), _by_time(samples, "rss_bytes")
     rises = cpu_s.diff().fillna(cpu_s).clip(lower=0.0)
@@ -67,8 +67,8 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     """Draw two panels per cell: CPU seconds, and memory at its peak."""
     cells = list(shown["cell"].unique())
     notes = wrapped(
-        "Every process of a run, set-up included, sampled once a second; not sampled: used after a process's last "
-        "sample. Medians over n runs. Memory: sum of the resident "
+        "Every process of a run, set-up included, sampled once a second and at its end; not sampled: used where no "
+        "sample saw it. Medians over n runs. Memory: sum of the resident "
         "sets at the run's highest moment; pages that processes share count in each.",
         *source_notes(tables),
     )

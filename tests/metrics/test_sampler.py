@@ -1,4 +1,5 @@
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -6,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from metrics.sampler import Sampler, role_of, role_of_command
+from metrics.sampler import EVERY_S, MOST_OF_A_CORE, Sampler, role_of, role_of_command
 from metrics.tables import read_run
 
 BUSY = """
@@ -75,6 +76,89 @@ def test_the_peak_is_the_highest_sum_and_does_not_fall_with_the_tree(tmp_path, s
         time.sleep(0.01)
     sampler.sample()
     assert sampler.peak_memory_bytes == peak
+
+
+CHILDREN_THAT_END = """
+import os, subprocess, sys
+def client(cpu_s, then):
+    env = os.environ | {{"FL_PROCESS_ROLE": "client"}}
+    code = "import time\\nwhile time.process_time() < {{}}: pass\\n{{}}".format(cpu_s, then)
+    return subprocess.Popen([sys.executable, '-c', code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+long = client(0.3, "print(flush=True)\\ninput()\\nwhile time.process_time() < 0.6: pass")
+long.stdout.readline()
+print("ready", flush=True)
+sys.stdin.readline()
+long.communicate(b"\\n")                   # it goes on after the last sample that saw it, and ends
+client(0.3, "").communicate()             # no sample sees this one
+{last}
+"""
+
+
+def after_its_children_ended(spawn, tmp_path, last: str) -> tuple[subprocess.Popen, Sampler]:
+    root = spawn("controller", CHILDREN_THAT_END.format(last=last))
+    sampler = Sampler("r", tmp_path, root.pid)
+    sampler.sample()
+    root.stdin.write("go on\n")
+    root.stdin.flush()
+    return root, sampler
+
+
+def test_what_children_used_counts_when_they_have_ended(tmp_path, spawn):
+    root, sampler = after_its_children_ended(spawn, tmp_path, "print('ended', flush=True)\nsys.stdin.read()")
+    assert root.stdout.readline() == "ended\n"
+    rows = {row.role: row for row in sampler.sample()}
+    assert {role: row.processes for role, row in rows.items()} == {"controller": 1, "client": 0}
+    assert rows["client"].rss_bytes == 0
+    assert rows["client"].cpu_s == pytest.approx(0.9, rel=0.2)  # starting Python is work too
+    assert sampler.not_waited_for_s == pytest.approx(0.0, abs=0.03)  # the kernel counts in ticks of 10 ms
+
+
+def test_the_last_sample_of_a_process_that_nobody_reaped_yet_adds_up_to_all_it_used(tmp_path, spawn):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    root, sampler = after_its_children_ended(spawn, tmp_path, "")
+    os.waitid(os.P_PID, root.pid, os.WEXITED | os.WNOWAIT)
+    assert {row.role: row.processes for row in sampler.sample()} == {"controller": 0, "client": 0}
+    root.wait()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert sampler.cpu_s == pytest.approx(used_s, rel=0.05)
+    assert used_s > 0.9
+
+
+def test_a_process_for_which_nobody_waited_is_known_from_the_samples_alone(tmp_path, spawn):
+    """The kernel tells no parent of it that ignores SIGCHLD, as Ray's raylet does."""
+    code = TREE.format(code=BUSY.format(cpu_s=0.3)).replace(
+        "sys.stdin.read()", "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); sys.stdin.read()"
+    )
+    root = spawn("controller", code)
+    sampler = Sampler("r", tmp_path, root.pid)
+    used_s = {row.role: row.cpu_s for row in sampler.sample()}["client"]
+    (child,) = psutil.Process(root.pid).children()
+    child.kill()
+    while child.is_running():
+        time.sleep(0.01)
+    assert {row.role: row.cpu_s for row in sampler.sample()}["client"] == used_s >= 0.3
+    assert sampler.not_waited_for_s == pytest.approx(used_s)
+
+
+def test_the_sampler_knows_what_it_costs(tmp_path, spawn):
+    root = spawn("controller", BUSY.format(cpu_s=0))
+    sampler = Sampler("r", tmp_path, root.pid)
+    start = time.thread_time()
+    for _ in range(20):
+        sampler.sample()
+    assert sampler.own_cpu_s == pytest.approx(time.thread_time() - start, rel=0.1)
+
+
+def test_the_next_sample_comes_later_where_a_sample_takes_long(tmp_path, spawn, monkeypatch):
+    root = spawn("controller", BUSY.format(cpu_s=0))
+    sampler = Sampler("r", tmp_path, root.pid)
+    assert sampler.interval_s == EVERY_S
+    clock = iter([10.0, 10.02])
+    monkeypatch.setattr(time, "thread_time", lambda: next(clock))
+    sampler.sample()
+    assert 0.02 / sampler.interval_s == pytest.approx(MOST_OF_A_CORE)
+    assert MOST_OF_A_CORE < 0.01
 
 
 def test_nothing_is_kept_of_a_run_that_is_gone(tmp_path, spawn):
