@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.kpis import KPIS, PHASE_GROUPS
+from metrics.kpis import KPIS
+from metrics.phases import GROUPS
 from metrics.units import NOT_MEASURED, write, write_median
 
 _KPI = {kpi.column: kpi for kpi in KPIS}
@@ -56,7 +57,7 @@ def side_by_side(summary: pd.DataFrame) -> Table:
     runs = ("runs (n)", *(_count(row) for row in systems))
     learnt = [_kpi_row(column, systems) for column in _LEARNT]
     time = [_kpi_row(column, systems) for column in _TIME]
-    split = [(f"  {group}", *(_part(row, group) for row in systems)) for group in PHASE_GROUPS]
+    split = [(f"  {group}", *(_part(row, group) for row in systems)) for group in GROUPS]
     used = [_kpi_row(column, systems) for column in _USED]
     whole = [_kpi_row(column, systems) for column in _WHOLE]
     cost = [_kpi_row(column, systems) for column in _COST if any(row[column].n for row in systems)]

@@ -9,17 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.progress import KEPT, RUNNING, WAITING, RunProgress
+from metrics.phases import UNATTRIBUTED
 from metrics.units import seconds
 
 COLOURS = {
     "train": "green",
-    "compile": "cyan",
-    "start": "magenta",
-    "move": "blue",
-    "wait": "yellow",
-    "average": "bright_cyan",
+    "move weights": "blue",
+    "aggregate": "bright_cyan",
     "evaluate": "bright_blue",
-    "rest": "white",
+    "start": "magenta",
+    "compile": "cyan",
+    "platform": "yellow",
+    UNATTRIBUTED: "white",
 }
 _MARKS = {
     WAITING: ("·", "dim"),

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.plan import RunPlan
-from metrics.phases import PHASES, UNATTRIBUTED
+from metrics.phases import by_group
 from metrics.tables import RunRow
 
 WAITING, RUNNING, KEPT = "waiting", "running", "kept"
-
-# What a person wants to tell apart at a glance; each phase is in exactly one group.
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train",),
-    "compile": ("compile",),
-    "start": ("cold_start", "runtime_start"),
-    "move": ("publish", "fetch", "store"),
-    "wait": ("invoke", "wait", "poll"),
-    "average": ("aggregate",),
-    "evaluate": ("evaluate",),
-    "rest": ("select", UNATTRIBUTED),
-}
-if sorted(phase for group in GROUPS.values() for phase in group) != sorted([*PHASES, UNATTRIBUTED]):
-    raise AssertionError("each phase of a round must be in exactly one group")
 
 
 @dataclass
@@ -88,8 +73,6 @@ class RunProgress:
         """Return the shares of the last round's time per group, those that are not zero; they add up to 1."""
         if self.last_round is None:
             return {}
-        seconds = {
-            name: max(0.0, sum(self.last_round[f"{phase}_s"] for phase in phases)) for name, phases in GROUPS.items()
-        }
+        seconds = {name: max(0.0, value) for name, value in by_group(self.last_round).items()}
         total = sum(seconds.values())
         return {name: value / total for name, value in seconds.items() if value > 0} if total else {}

@@ -6,11 +6,12 @@ how it was run. Runs of one cell and seed learn the same; systems differ in what
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
+
+from metrics.configured import first_k, function_memory_mb, partition_label
 
 BACKENDS = ("inprocess", "flower", "openwhisk")  # the order in which they are shown
 BASELINE = "inprocess"
@@ -24,12 +25,19 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "local_epochs": lambda value: f"E={value}",
     "clients_per_round": lambda value: f"{value} a round",
     "clients": lambda value: f"of {value} clients",
+    "first_k": lambda value: "" if pd.isna(value) else f"closed after the first {value:g}",
     "partition": str,
     "optimizer_state": lambda value: f"optimizer state {value}",
     "max_rounds": lambda value: f"at most {value} rounds",
     "target_accuracy": lambda value: "no target" if pd.isna(value) else f"target {value:.0%}",
 }
-_SYSTEM = ("runtime", "store", "workers", "threads_per_client")
+_SYSTEM: Mapping[str, Callable[[Any], str]] = {
+    "runtime": str,
+    "store": str,
+    "function_memory_mb": lambda value: f"{value:g} MB",
+    "workers": lambda value: f"{value} workers",
+    "threads_per_client": lambda value: f"{value} threads_per_client",
+}
 
 
 def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -38,14 +46,16 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     A cell's label names what differs between the cells of this table ("" if there is only one); a system's label is
     its backend, with what tells it from other systems of that backend, and whether it was emulated.
     """
-    labelled = runs.assign(partition=[_partition(row) for _, row in runs.iterrows()])
+    labelled = runs.assign(
+        partition=partition_label(runs), first_k=first_k(runs), function_memory_mb=function_memory_mb(runs)
+    )
     varying = [name for name in _FORMATS if labelled[name].nunique(dropna=False) > 1]
     labelled["cell"] = [_describe(row, varying) for _, row in labelled.iterrows()]
     labelled["system"] = [_system(row, labelled) for _, row in labelled.iterrows()]
     rank = {backend: place for place, backend in enumerate(BACKENDS)}
     labelled["_rank"] = labelled["backend"].map(lambda backend: rank.get(backend, len(rank)))
     numeric = [name for name in varying if labelled[name].dtype.kind in "if"]  # 3, 6, 12: not as text
-    order = [*numeric, "cell", "_rank", "system", "seed", "run_id"]
+    order = [*numeric, "cell", "_rank", "function_memory_mb", "system", "seed", "run_id"]
     return labelled.sort_values(order, ignore_index=True).drop(columns="_rank")
 
 
@@ -56,21 +66,13 @@ def common_label(runs: pd.DataFrame) -> str:
 
 
 def _describe(row: pd.Series[Any], names: list[str]) -> str:
-    return ", ".join(_FORMATS[name](row[name]) for name in names).replace("round, of", "round of")
-
-
-def _partition(row: pd.Series[Any]) -> str:
-    """Return the partition's scheme with its parameter, which only the configuration holds."""
-    choices = json.loads(row["config"]).get("partition")
-    parameter = {"shards": "shards_per_client", "dirichlet": "alpha"}.get(row["partition"], "")
-    if not isinstance(choices, dict) or parameter not in choices:
-        return str(row["partition"])
-    return f"{row['partition']}({choices[parameter]:g})"
+    words = filter(None, (_FORMATS[name](row[name]) for name in names))
+    return ", ".join(words).replace("round, of", "round of")
 
 
 def _system(row: pd.Series[Any], runs: pd.DataFrame) -> str:
     alike = runs[runs["backend"] == row["backend"]]
     details = [name for name in _SYSTEM if alike[name].nunique(dropna=False) > 1]
-    words = [f"{row[name]} {name}" if name in ("workers", "threads_per_client") else str(row[name]) for name in details]
+    words = [_SYSTEM[name](row[name]) for name in details]
     words += ["emulated"] if row["emulated"] else []
     return f"{row['backend']} ({', '.join(words)})" if words else str(row["backend"])

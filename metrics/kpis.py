@@ -10,21 +10,10 @@ import pandas as pd
 
 from metrics.cells import BASELINE, PAIRED_BY, label_runs
 from metrics.cost.summary import headline
-from metrics.phases import PHASES, UNATTRIBUTED
+from metrics.phases import GROUPS, PHASES, UNATTRIBUTED
 from metrics.statistics import Median, median
 
 Tables = Mapping[str, pd.DataFrame]
-
-# Thirteen phases are too many to tell apart at a glance; every one is in exactly one group.
-PHASE_GROUPS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train",),
-    "move weights": ("publish", "fetch", "store"),
-    "aggregate": ("aggregate",),
-    "evaluate": ("evaluate",),
-    "start and compile": ("runtime_start", "cold_start", "compile"),
-    "platform": ("select", "invoke", "wait", "poll"),
-    UNATTRIBUTED: (UNATTRIBUTED,),
-}
 
 
 @dataclass(frozen=True)
@@ -136,11 +125,11 @@ def per_system(runs: pd.DataFrame) -> pd.DataFrame:
 
     Columns: ``cell``, ``system``, ``backend``, ``emulated``, ``n`` (finished runs), ``unfinished``, a
     :class:`~metrics.statistics.Median` for each column of :data:`KPIS`, and a float share for each of
-    :data:`PHASE_GROUPS` (the mean over the runs, so that they still add up to 1).
+    :data:`metrics.phases.GROUPS` (the mean over the runs, so that they still add up to 1).
     """
     keys = ["cell", "system"]
     rows = [_summary(of_system) for _, of_system in runs.groupby(keys, sort=False)]
-    columns = [*keys, "backend", "emulated", "n", "unfinished", *(kpi.column for kpi in KPIS), *PHASE_GROUPS]
+    columns = [*keys, "backend", "emulated", "n", "unfinished", *(kpi.column for kpi in KPIS), *GROUPS]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -158,7 +147,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, object]:
         "unfinished": len(runs) - len(finished),
         **{name: runs[name].iloc[0] for name in ("cell", "system", "backend", "emulated")},
         **medians,
-        **{group: _group_share(finished, phases) for group, phases in PHASE_GROUPS.items()},
+        **{group: _group_share(finished, phases) for group, phases in GROUPS.items()},
     }
 
 

@@ -10,7 +10,7 @@ else ``wait``.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -34,6 +34,23 @@ PHASES = (
     "evaluate",  # the test images
 )
 UNATTRIBUTED = "unattributed"
+
+# Thirteen phases are too many to tell apart at a glance, in a table, a figure or the live view; each is in one group.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "move weights": ("publish", "fetch", "store"),
+    "aggregate": ("aggregate",),
+    "evaluate": ("evaluate",),
+    "start": ("runtime_start", "cold_start"),
+    "compile": ("compile",),
+    "platform": ("select", "invoke", "wait", "poll"),
+    UNATTRIBUTED: (UNATTRIBUTED,),
+}
+
+
+def by_group(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return the seconds of each of :data:`GROUPS`, from a round's ``<phase>_s`` and ``unattributed_s``."""
+    return {group: sum(seconds[f"{phase}_s"] for phase in phases) for group, phases in GROUPS.items()}
 
 
 @dataclass

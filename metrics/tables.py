@@ -96,9 +96,9 @@ class RoundRow:
     run_id: str
     schema_version: int = SCHEMA_VERSION
     server_round: int
+    part: int = 0  # how often the run had been resumed before
     started_at: float
     test_accuracy: float
-    part: int = 0  # how often the run had been resumed before
     test_loss: float
     weights_sha256: str
     clients: int  # updates that were averaged
@@ -136,9 +136,9 @@ class InvocationRow:
     run_id: str
     schema_version: int = SCHEMA_VERSION
     server_round: int
+    part: int = 0  # how often the run had been resumed before
     function: str  # client, aggregator
     client_id: int | None
-    part: int = 0  # how often the run had been resumed before
     attempt: int
     platform: str | None
     activation_id: str | None
@@ -191,6 +191,7 @@ TABLES: dict[str, type[Row]] = {
     "invocations": InvocationRow,
     "samples": SampleRow,
 }
+COST = "cost"  # a fifth one, made from these: what the runs would have cost at some prices (metrics.cost)
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
@@ -276,13 +277,24 @@ def collect(experiment: Path, cells: Sequence[Path] = ()) -> dict[str, pd.DataFr
     return frames
 
 
-def load(experiment: Path) -> dict[str, pd.DataFrame]:
-    """Read the collected tables of an experiment.
+class SchemaVersionError(ValueError):
+    """Tables of another schema version, whose columns may mean something else."""
+
+
+def load(experiment: Path, *, any_version: bool = False) -> dict[str, pd.DataFrame]:
+    """Read the collected tables of an experiment, and ``cost`` where it has been priced.
+
+    Parameters
+    ----------
+    any_version
+        Whether to take tables of another schema version as they are, with null for what they do not have.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no collected tables.
+    SchemaVersionError
+        If a table is of another schema version than :data:`SCHEMA_VERSION`.
     """
     missing = [name for name in TABLES if not (experiment / f"{name}.parquet").exists()]
     if missing:
@@ -290,4 +302,21 @@ def load(experiment: Path) -> dict[str, pd.DataFrame]:
             f"{experiment} holds no {missing[0]}.parquet: name the folder of an experiment, such as "
             f"results/quickstart, in which `python -m experiments.run` has finished"
         )
-    return {name: pd.read_parquet(experiment / f"{name}.parquet") for name in TABLES}
+    names = [*TABLES, *([COST] if (experiment / f"{COST}.parquet").exists() else [])]
+    frames = {name: pd.read_parquet(experiment / f"{name}.parquet") for name in names}
+    if not any_version:
+        _check_versions(experiment, frames)
+    return {
+        name: frame.reindex(columns=schema(TABLES[name]).names) if name in TABLES else frame
+        for name, frame in frames.items()
+    }
+
+
+def _check_versions(experiment: Path, frames: dict[str, pd.DataFrame]) -> None:
+    for name in TABLES:
+        found = set(frames[name]["schema_version"]) - {SCHEMA_VERSION}
+        if found:
+            raise SchemaVersionError(
+                f"{experiment}/{name}.parquet has schema_version {', '.join(map(str, sorted(found)))}; this code reads "
+                f"version {SCHEMA_VERSION}. Read it with the commit that made it (column commit of runs)"
+            )

@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from metrics.plots.style import OTHER, backend_colour, notes_height
+from metrics.plots.style import OTHER, backend_colour, write_legend
 
 _TOTALS = 1.5  # of the longest bar: room for the totals behind it
-LEGEND_LINES = 2  # lines of notes that a legend below takes the place of
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,4 @@ def draw_bars(axes: Axes, bars: Sequence[Bar], colours: Mapping[str, str], *, x_
 def legend_below(figure: Figure, colours: Mapping[str, str], *, notes: int) -> None:
     """Write what the colours mean on a line between what is drawn and ``notes`` lines of notes."""
     handles = [Patch(color=colour, label=name.replace("_", " ")) for name, colour in colours.items()]
-    anchor = (0.5, notes_height(notes) / figure.get_figheight())
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        bbox_to_anchor=anchor,
-        ncols=len(handles),
-        fontsize=8,
-        handlelength=1.2,
-        columnspacing=1.4,
-    )
+    write_legend(figure, handles, notes=notes)

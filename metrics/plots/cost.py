@@ -12,9 +12,9 @@ from metrics.cost.bill import ITEMS, SCENARIO
 from metrics.cost.holding import AROUND
 from metrics.cost.summary import ESSENTIAL, scenario_label, varying_in
 from metrics.kpis import Tables
-from metrics.plots.bars import LEGEND_LINES, Bar, bars_height, draw_bars, legend_below
+from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.chart import Chart
-from metrics.plots.style import COST_ITEMS, annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import COST_ITEMS, LEGEND_LINES, annotate, new_figure, source_notes, what_was_learnt, wrapped
 from metrics.tables import COST
 from metrics.units import dollars
 

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from metrics.cells import label_runs
 from metrics.kpis import Tables
-from metrics.plots.bars import LEGEND_LINES, Bar, bars_height, draw_bars, legend_below
+from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.chart import Chart
-from metrics.plots.style import OTHER, ROLES, annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import LEGEND_LINES, OTHER, ROLES, annotate, new_figure, source_notes, what_was_learnt, wrapped
 from metrics.units import write
 
 _KEYS = ["cell", "system", "backend"]

@@ -6,9 +6,11 @@ blindness; a few from Paul Tol's muted scheme join them where eight are too few.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -20,6 +22,7 @@ from metrics.units import memory
 
 WIDTH = 8.0  # inches; at 110 dots each, 880 pixels: what a README shows without scaling
 _HEADER, _FOOTER, _LINE = 0.62, 0.12, 0.155  # inches
+LEGEND_LINES = 2  # lines of notes that a legend below takes the place of
 _MARGIN = 0.012  # of the width, on each side
 _ROOM = (1 - 2.5 * _MARGIN) * WIDTH * 72  # points, for a line of text
 _NOTE_SIZE, _SUBTITLE_SIZE = 7.5, 8.5  # points
@@ -47,7 +50,8 @@ PHASES = {
     "move weights": "#56B4E9",
     "aggregate": "#CC79A7",
     "evaluate": "#F0E442",
-    "start and compile": "#882255",
+    "start": "#882255",
+    "compile": "#332288",
     "platform": "#D55E00",
     "unattributed": "#BBBBBB",
 }
@@ -69,6 +73,8 @@ COST_ITEMS = {
     "store": "#F0E442",
     "egress": "#882255",
 }
+OPTIMIZERS = {"sgd": "#009E73", "adam": "#0072B2", "nadam": "#D55E00"}
+PUBLISHED = "#333333"  # of others, hollow beside ours
 OTHER = "#333333"
 
 
@@ -94,6 +100,19 @@ def lay_over(place: int, count: int) -> dict[str, Any]:
 def notes_height(lines: int) -> float:
     """Return the height of so many lines of notes, in inches."""
     return _FOOTER + _LINE * lines
+
+
+def write_legend(figure: Figure, handles: Sequence[Artist], *, notes: int) -> None:
+    """Write a legend on a line between what is drawn and ``notes`` lines of notes; it takes :data:`LEGEND_LINES`."""
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        bbox_to_anchor=(0.5, notes_height(notes) / figure.get_figheight()),
+        ncols=len(handles),
+        fontsize=8,
+        handlelength=1.2,
+        columnspacing=1.4,
+    )
 
 
 def new_figure(rows: int, columns: int, row_height: float, *, below: int) -> tuple[Figure, list[list[Axes]]]:

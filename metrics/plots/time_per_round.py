@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from metrics.cells import BASELINE, label_runs
-from metrics.kpis import PHASE_GROUPS, Tables, phase_shares
-from metrics.phases import PHASES, UNATTRIBUTED
-from metrics.plots.bars import LEGEND_LINES, Bar, bars_height, draw_bars, legend_below
+from metrics.frames import records
+from metrics.kpis import Tables, phase_shares
+from metrics.phases import PHASES, UNATTRIBUTED, by_group
+from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.chart import Chart
+from metrics.plots.style import LEGEND_LINES, annotate, new_figure, source_notes, what_was_learnt, wrapped
 from metrics.plots.style import PHASES as COLOURS
-from metrics.plots.style import annotate, new_figure, source_notes, what_was_learnt, wrapped
 from metrics.statistics import median
 from metrics.units import seconds
 
@@ -73,8 +74,8 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
 def _bars(rows: pd.DataFrame) -> list[Bar]:
     lowest = rows.loc[rows["backend"] == BASELINE, "round_s"]
     bars = []
-    for _, row in rows.iterrows():
-        parts = {group: sum(row[f"{phase}_s"] for phase in phases) for group, phases in PHASE_GROUPS.items()}
+    for row in records(rows):
+        parts = by_group(row)
         total = seconds(row["round_s"])
         if len(lowest) == 1 and row["backend"] != BASELINE and row["kind"] == "later":
             total += f" ({row['round_s'] / lowest.iloc[0]:.2f}×)"

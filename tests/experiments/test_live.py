@@ -11,7 +11,8 @@ from experiments.compose import compose_cells
 from experiments.drawing import COLOURS, bar, render
 from experiments.live import LiveView, PlainView, open_view
 from experiments.plan import plan_runs
-from experiments.progress import GROUPS, RUNNING, RunProgress
+from experiments.progress import RUNNING, RunProgress
+from metrics.phases import GROUPS
 
 
 @pytest.fixture

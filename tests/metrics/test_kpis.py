@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from metrics.cells import common_label, label_runs
-from metrics.kpis import KPIS, PHASE_GROUPS, per_run, per_system, phase_shares
-from metrics.phases import PHASES, UNATTRIBUTED
+from metrics.kpis import KPIS, per_run, per_system, phase_shares
+from metrics.phases import GROUPS, PHASES, UNATTRIBUTED
 from metrics.tables import TABLES, RoundRow, RunRow, collect, load
 from metrics.units import write
 
@@ -24,7 +24,7 @@ def frames(runs: list[RunRow], rounds: list[RoundRow]) -> dict[str, pd.DataFrame
 
 
 def test_every_phase_is_in_exactly_one_group() -> None:
-    grouped = [phase for phases in PHASE_GROUPS.values() for phase in phases]
+    grouped = [phase for phases in GROUPS.values() for phase in phases]
     assert sorted(grouped) == sorted([*PHASES, UNATTRIBUTED])
 
 
@@ -56,7 +56,7 @@ def test_shares_add_up_to_one(row_makers: Makers) -> None:
     tables = frames([row_makers["runs"]("r", rounds)], rounds)
     assert sum(phase_shares(tables["rounds"]).values()) == pytest.approx(1)
     (system,) = per_system(per_run(tables)).to_dict("records")
-    assert sum(system[group] for group in PHASE_GROUPS) == pytest.approx(1)
+    assert sum(system[group] for group in GROUPS) == pytest.approx(1)
 
 
 def test_a_single_round_is_cold_and_leaves_no_later_ones(row_makers: Makers) -> None:

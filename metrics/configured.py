@@ -1,0 +1,42 @@
+"""Choices of a run that only its resolved configuration holds, as columns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+
+def function_memory_mb(runs: pd.DataFrame) -> pd.Series[float]:
+    """Return the memory limit of each run's client functions, in MiB; null where no function was involved."""
+    found = pd.Series([_at(config, "platform", "client", "memory_mb") for config in _configs(runs)], index=runs.index)
+    return found.astype("float64").where(runs["platform"].notna())
+
+
+def first_k(runs: pd.DataFrame) -> pd.Series[float]:
+    """Return after how many updates each run closed a round; null where it waited for all of them."""
+    found = pd.Series([_at(config, "first_k") for config in _configs(runs)], index=runs.index)
+    return found.astype("float64")
+
+
+def partition_label(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return each run's partition scheme with its parameter, such as ``shards(2)``."""
+    labels = [_partition(scheme, config) for scheme, config in zip(runs["partition"], _configs(runs), strict=True)]
+    return pd.Series(labels, index=runs.index, dtype="str")
+
+
+def _partition(scheme: str, config: Any) -> str:
+    parameter = {"shards": "shards_per_client", "dirichlet": "alpha"}.get(scheme, "")
+    value = _at(config, "partition", parameter)
+    return scheme if value is None else f"{scheme}({value:g})"
+
+
+def _configs(runs: pd.DataFrame) -> list[Any]:
+    return [json.loads(text) for text in runs["config"]]
+
+
+def _at(value: Any, *path: str) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
