@@ -1,61 +1,114 @@
-"""Draws the figures of a finished experiment from its tables; needs neither data nor TensorFlow.
+"""Draws the figures of finished experiments from their tables; needs neither data nor TensorFlow.
 
-Usage: ``python -m experiments.figures results/quickstart [figure=all | figure=NAME ...]``
+Usage: ``python -m experiments.figures results/quickstart [figure=all | figure=NAME ...]``, or, to draw several
+experiments as one, ``python -m experiments.figures results/A results/B out=results/both``
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.errors import ConfigError, one_of
-from metrics import tables
 from metrics.kpis import Tables
+from metrics.merging import MixedTablesError, load_all
 from metrics.plots import FIGURES, NoDataError, save
+from metrics.tables import SchemaVersionError
 
-USAGE = "usage: python -m experiments.figures RESULTS [figure=all | figure=NAME ...]"
+USAGE = "usage: python -m experiments.figures RESULTS ... [figure=all | figure=NAME ...] [out=DIR] [mixed=true]"
 ALL = "all"
+_TRUTHS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a command line asks for.
+
+    Parameters
+    ----------
+    folders
+        Results, drawn as one experiment.
+    names
+        Figures; ``all`` for every one that has data.
+    out
+        Folder that gets ``figures/``.
+    mixed
+        Whether runs of different machines, or tables of other schema versions, may stand side by side.
+    """
+
+    folders: tuple[Path, ...]
+    names: tuple[str, ...]
+    out: Path
+    mixed: bool
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn, and what does not apply to these tables: a line each that says why."""
+
+    files: tuple[Path, ...]
+    skipped: tuple[str, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw what the command line asks for, print the files, and return the exit code."""
     try:
-        folder, names = parse(sys.argv[1:] if arguments is None else arguments)
-        for path in draw(folder, tables.load(folder), names):
-            print(path)
-    except (ConfigError, FileNotFoundError, NoDataError) as error:
+        order = parse(sys.argv[1:] if arguments is None else arguments)
+        drawn = draw(order.out, load_all(order.folders, mixed=order.mixed), order.names)
+    except (ConfigError, FileNotFoundError, NoDataError, MixedTablesError, SchemaVersionError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    for path in drawn.files:
+        print(path)
+    for line in drawn.skipped:
+        print(f"skipped {line}", file=sys.stderr)
     return 0
 
 
-def parse(arguments: Sequence[str]) -> tuple[Path, list[str]]:
-    """Return the folder of the results and the names of the figures (``all`` for every one that has data).
+def parse(arguments: Sequence[str]) -> Order:
+    """Return what a command line asks for.
 
     Raises
     ------
     ConfigError
-        If the folder is missing, or an argument is none or names no figure.
+        If a folder is missing, or an argument is none or names no figure.
     """
-    folders = [argument for argument in arguments if "=" not in argument]
-    if len(folders) != 1:
-        raise ConfigError(f"name one folder of results, not {len(folders)}", USAGE)
-    folder = Path(folders[0])
-    if not folder.is_dir():
-        raise ConfigError(f"there is no folder {folder}; `python -m experiments.run +exp=quickstart` makes one", USAGE)
-    names = []
-    for key, _, value in (argument.partition("=") for argument in arguments if "=" in argument):
+    folders = tuple(Path(argument) for argument in arguments if "=" not in argument)
+    if not folders:
+        raise ConfigError("name a folder of results", USAGE)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(
+                f"there is no folder {folder}; `python -m experiments.run +exp=quickstart` makes one", USAGE
+            )
+    names, options = _options(argument for argument in arguments if "=" in argument)
+    if len(folders) > 1 and "out" not in options:
+        raise ConfigError(f"say where the figures of {len(folders)} folders go: out=DIR", USAGE)
+    mixed = options.get("mixed", "false")
+    if mixed not in _TRUTHS:
+        raise ConfigError(one_of("mixed", mixed, _TRUTHS), USAGE)
+    return Order(folders, tuple(names or [ALL]), Path(options.get("out", folders[0])), _TRUTHS[mixed])
+
+
+def _options(arguments: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    names: list[str] = []
+    options: dict[str, str] = {}
+    for key, _, value in (argument.partition("=") for argument in arguments):
+        if key not in ("figure", "out", "mixed"):
+            raise ConfigError(one_of("option", key, ["figure", "out", "mixed"]), USAGE)
         if key != "figure":
-            raise ConfigError(one_of("option", key, ["figure"]), USAGE)
-        if value not in (*FIGURES, ALL):
+            options[key] = value
+        elif value in (*FIGURES, ALL):
+            names.append(value)
+        else:
             raise ConfigError(one_of("figure", value, [*FIGURES, ALL]))
-        names.append(value)
-    return folder, names or [ALL]
+    return names, options
 
 
-def draw(out: Path, frames: Tables, names: Sequence[str] = (ALL,)) -> list[Path]:
-    """Draw figures into ``out/figures`` and return the files made.
+def draw(out: Path, frames: Tables, names: Sequence[str] = (ALL,)) -> Drawn:
+    """Draw figures into ``out/figures``.
 
     Raises
     ------
@@ -63,17 +116,17 @@ def draw(out: Path, frames: Tables, names: Sequence[str] = (ALL,)) -> list[Path]
         If a figure that was asked for by name, or every figure, has nothing to show.
     """
     files: list[Path] = []
-    missing: list[str] = []
+    skipped: list[str] = []
     for name in FIGURES if ALL in names else names:
         try:
             files += save(FIGURES[name], frames, out / "figures")
         except NoDataError as error:
             if name in names:
                 raise
-            missing.append(str(error))
+            skipped.append(str(error))
     if not files:
-        raise NoDataError("\n".join(["nothing can be drawn:", *missing]))
-    return files
+        raise NoDataError("\n".join(["nothing can be drawn:", *skipped]))
+    return Drawn(tuple(files), tuple(skipped))
 
 
 if __name__ == "__main__":

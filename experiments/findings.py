@@ -8,6 +8,7 @@ import pandas as pd
 
 from experiments.comparison import Table, one_row_each, side_by_side
 from experiments.costs import break_even_lines, notes_on_costs
+from experiments.tested import paired_tests
 from metrics import checks
 from metrics.agreement import agreements, tell
 from metrics.cells import common_label, label_runs
@@ -29,6 +30,8 @@ class Findings:
         What all runs have in common.
     compared
         Tables of systems, each with the label of its cell.
+    tested
+        Differences of systems that could be tested; ``None`` where there are too few seeds.
     agreements
         Whether the systems learnt the same, and whether the tables can be believed: in words, and as a truth (``None``:
         nothing to compare, or a figure that is neither).
@@ -41,6 +44,7 @@ class Findings:
     title: str
     learnt: str
     compared: tuple[tuple[str, Table], ...]
+    tested: Table | None
     agreements: tuple[tuple[str, bool | None], ...]
     unfinished: tuple[str, ...]
     notes: tuple[str, ...]
@@ -49,13 +53,15 @@ class Findings:
 def find(frames: Tables) -> Findings:
     """Return what the tables of an experiment tell; it holds at least one run."""
     runs = per_run(frames)
+    tested, rules = paired_tests(runs)
     return Findings(
         title=" and ".join(sorted(set(runs["experiment"]))),
         learnt=common_label(label_runs(frames["runs"])),
         compared=tuple(_compare(per_system(runs))),
+        tested=tested,
         agreements=(*tell(agreements(frames)), *checks.tell(frames)),
         unfinished=tuple(_unfinished(runs)),
-        notes=(*_notes(runs), *break_even_lines(frames), *notes_on_costs(frames)),
+        notes=(*_notes(runs), *rules, *break_even_lines(frames), *notes_on_costs(frames)),
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from experiments.comparison import Table
 from experiments.findings import Findings
 from experiments.steps import setup_steps
+from experiments.tested import TITLE as TESTED
 from metrics.kpis import Tables
 from metrics.units import memory, write
 
@@ -38,6 +39,7 @@ def render(findings: Findings, frames: Tables, drawn: Sequence[Path], out: Path,
         f"{findings.learnt}.",
         "## The systems side by side",
         *(text for cell, table in findings.compared for text in (f"### {cell}" if cell else "", _table(table))),
+        *([f"### {TESTED}", _table(findings.tested)] if findings.tested else []),
         _bullets(line for line, _ in findings.agreements),
         *(["Runs that did not finish:", _bullets(findings.unfinished)] if findings.unfinished else []),
         "How to read it:",

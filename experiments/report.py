@@ -12,6 +12,7 @@ from rich.text import Text
 from experiments import figures, markdown
 from experiments.comparison import Table
 from experiments.findings import Findings, find
+from experiments.tested import TITLE as TESTED
 from metrics import tables
 from metrics.kpis import Tables
 from metrics.plots import NoDataError
@@ -56,6 +57,8 @@ def show(findings: Findings, console: Console) -> None:
     console.print(Text.assemble((findings.title, "bold"), f": {findings.learnt}"))
     for cell, table in findings.compared:
         show_table(table, cell, console)
+    if findings.tested is not None:
+        show_table(findings.tested, TESTED, console)
     for line, identical in findings.agreements:
         console.print(Text(line, style=_AGREEMENT_STYLES[identical]))
     for line in findings.unfinished:
@@ -92,17 +95,21 @@ def _grid(table: Table, cell: str, before_interval: str = " ") -> RichTable:
 
 def _draw(out: Path, frames: Tables, console: Console) -> list[Path]:
     try:
-        return figures.draw(out, frames)
+        return list(figures.draw(out, frames).files)
     except NoDataError as error:
         console.print(Text(str(error), style="yellow"))
         return []
+
+
+def _tables_in(out: Path) -> list[str]:
+    return [name for name in (*tables.TABLES, tables.COST) if (out / f"{name}.parquet").exists()]
 
 
 def _show_files(out: Path, report: Path, drawn: list[Path], console: Console) -> None:
     pictures = ",".join(path.stem for path in drawn if path.suffix == ".png")
     listed = {
         "report": str(report),
-        "tables": f"{out}/{{{','.join(tables.TABLES)}}}.{{parquet,csv}}",
+        "tables": f"{out}/{{{','.join(_tables_in(out))}}}.{{parquet,csv}}",
         "figures": f"{out}/figures/{{{pictures}}}.{{png,pdf,csv}}" if pictures else "none",
         "per run": f"{out}/runs/<run_id>",
     }

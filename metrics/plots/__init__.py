@@ -10,7 +10,19 @@ from pathlib import Path
 import matplotlib as mpl
 
 from metrics.kpis import Tables
-from metrics.plots import accuracy, breakeven, cold_starts, cost, cpu_memory, time_per_round
+from metrics.plots import (
+    accuracy,
+    breakeven,
+    cold_starts,
+    cost,
+    cpu_memory,
+    fig3,
+    fig4,
+    fig5,
+    kpis,
+    rgg,
+    time_per_round,
+)
 from metrics.plots.chart import Chart, NoDataError
 from metrics.plots.style import STYLE
 
@@ -25,6 +37,11 @@ FIGURES: dict[str, Chart] = {
         cold_starts.CHART,
         cost.CHART,
         breakeven.CHART,
+        kpis.CHART,
+        fig3.CHART,
+        fig4.CHART,
+        fig5.CHART,
+        rgg.CHART,
     )
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,14 +15,57 @@ from metrics.plots import FIGURES
 from metrics.tables import collect
 
 
-def test_all_figures_are_drawn_and_named(
+def test_every_figure_is_drawn_and_named_or_skipped_with_a_reason(
     make_experiment: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make_experiment()
     assert main([str(folder), "figure=all"]) == 0
-    expected = {folder / "figures" / f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf", "csv")}
-    assert {Path(line) for line in capsys.readouterr().out.splitlines()} == expected
-    assert all(path.stat().st_size > 0 for path in expected)
+    printed = capsys.readouterr()
+    files = [Path(line) for line in printed.out.splitlines()]
+    assert all(path.stat().st_size > 0 for path in files)
+    names = {path.stem for path in files}
+    assert {path.name for path in files} == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf", "csv")}
+    assert {"accuracy", "time_per_round", "cpu_memory", "cold_starts", "fig5", "kpis"} <= names
+    skipped = [line.removeprefix("skipped ").partition(": ") for line in printed.err.splitlines()]
+    assert names.isdisjoint(name for name, _, _ in skipped)
+    assert names | {name for name, _, _ in skipped} == set(FIGURES)
+    assert {"fig3", "fig4", "rgg"} <= {name for name, _, _ in skipped}
+    assert all(reason.startswith("no ") for _, _, reason in skipped)
+
+
+def copy_with_other_ids(folder: Path, to: Path, **changes: object) -> Path:
+    """Another experiment of the same rows."""
+    for path in folder.glob("runs/*/*.jsonl"):
+        directory = to / "runs" / f"{path.parent.name}-more"
+        directory.mkdir(parents=True, exist_ok=True)
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        changed = changes if path.stem == "runs" else {}
+        lines = [json.dumps({**row, "run_id": directory.name, **changed}) for row in rows]
+        (directory / path.name).write_text("\n".join(lines) + "\n")
+    collect(to)
+    return to
+
+
+def test_several_folders_are_drawn_as_one_experiment(
+    make_experiment: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_experiment(target_accuracy=0.9)
+    more = copy_with_other_ids(folder, tmp_path / "more", clients_per_round=20, experiment="more")
+    assert main([str(folder), str(more), "figure=fig3", "figure=rgg", f"out={tmp_path / 'both'}"]) == 0
+    assert {path.stem for path in (tmp_path / "both" / "figures").iterdir()} == {"fig3", "rgg"}
+    assert not (folder / "figures").exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_folders_of_different_machines_are_refused_unless_one_says_so(
+    make_experiment: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_experiment()
+    more = copy_with_other_ids(folder, tmp_path / "more", cpu_model="Another CPU", clients_per_round=20)
+    command = [str(folder), str(more), "figure=time_per_round", f"out={tmp_path / 'both'}"]
+    assert main(command) == 2
+    assert "cpu_model is An invented CPU, Another CPU" in capsys.readouterr().err
+    assert main([*command, "mixed=true"]) == 0
 
 
 def test_figures_can_be_asked_for_by_name(make_experiment: Callable[..., Path]) -> None:
@@ -33,12 +77,14 @@ def test_figures_can_be_asked_for_by_name(make_experiment: Callable[..., Path]) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "name one folder of results, not 0"),
-        (["{folder}", "another"], "name one folder of results, not 2"),
+        ([], "name a folder of results"),
+        (["{folder}", "another"], "there is no folder another"),
         (["no/such/folder"], "there is no folder no/such/folder"),
-        (["{folder}", "figure=acuracy"], "allowed are accuracy, all, cold_starts, cpu_memory, time_per_round"),
+        (["{folder}", "{empty}"], "say where the figures of 2 folders go: out=DIR"),
+        (["{folder}", "mixed=yes"], "allowed are false, true"),
+        (["{folder}", "figure=acuracy"], f"allowed are {', '.join(sorted([*FIGURES, 'all']))}"),
         (["{folder}", "figure=acuracy"], "did you mean 'accuracy'?"),
-        (["{folder}", "fig=all"], "allowed are figure"),
+        (["{folder}", "fig=all"], "allowed are figure, mixed, out"),
         (["{empty}"], "holds no runs.parquet"),
     ],
 )

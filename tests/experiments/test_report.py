@@ -69,7 +69,7 @@ def test_nothing_is_cut_or_folded_inside_a_word(make_experiment: Experiment, wid
     table = text[: text.index("seed 0:")]
     assert all(len(line) <= width for line in table.splitlines())
     assert "…" not in text
-    for title in ("later rounds, median", "start and compile", "openwhisk (emulated)", "failed attempts"):
+    for title in ("later rounds, median", "move weights", "openwhisk (emulated)", "failed attempts"):
         assert title in text
 
 

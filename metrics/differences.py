@@ -1,0 +1,76 @@
+"""Whether two systems differ, cell by cell: ratios within pairs of one seed, and how surprising they would be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metrics.cells import PAIRED_BY
+from metrics.kpis import KPIS
+from metrics.statistics import FEWEST, median, pairs, permutation_p
+
+_UNITS = ("s", "cpu_s", "bytes", "usd")  # of quantities that are above zero, so that a ratio says something
+COMPARED = tuple(kpi for kpi in KPIS if kpi.unit in _UNITS and kpi.column != "usd_to_target")  # that may be censored
+
+
+def differences(runs: pd.DataFrame) -> pd.DataFrame:
+    """Compare every two systems of each cell in every KPI that is a time, an amount or a price.
+
+    Parameters
+    ----------
+    runs
+        Rows of :func:`metrics.kpis.per_run`; unfinished ones are left out.
+
+    Returns
+    -------
+    DataFrame
+        A row per cell, pair of systems and KPI that has pairs: ``n`` pairs (of one seed, with equal workers and
+        threads), ``ratio`` (a :class:`~metrics.statistics.Median` of ``right`` over ``left``) and ``p_value`` (of no
+        difference, by permutation of the signs of the logarithms; null below n = 6). The p-values are not corrected
+        for how many there are.
+    """
+    finished = runs[runs["status"] == "success"]
+    rows = [row for _, of_cell in finished.groupby("cell", sort=False) for row in _of_cell(of_cell)]
+    return pd.DataFrame(rows, columns=["cell", "left", "right", "kpi", "n", "ratio", "p_value"])
+
+
+def _of_cell(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    latest = runs.drop_duplicates([*PAIRED_BY, "system"], keep="last")
+    for left, right in combinations(dict.fromkeys(runs["system"]), 2):
+        for kpi in COMPARED:
+            paired = pairs(latest, kpi.column, side="system", left=left, right=right, by=PAIRED_BY)
+            values = paired[["left", "right"]].astype("float64")
+            values = values[(values > 0).all(axis="columns")]
+            if len(values):
+                ratio = values["right"] / values["left"]
+                yield {
+                    "cell": runs["cell"].iloc[0],
+                    "left": left,
+                    "right": right,
+                    "kpi": kpi.column,
+                    "n": len(values),
+                    "ratio": median(ratio),
+                    "p_value": permutation_p(np.log(ratio)),
+                }
+
+
+def compared(test: Mapping[str, Any]) -> str:
+    """Say which systems of which cell a row of :func:`differences` compares."""
+    return ", ".join(filter(None, [test["cell"], f"{test['right']} over {test['left']}"]))
+
+
+def tell_p(n: int, p_value: float | None) -> str:
+    """Say how surprising a difference would be if there were none.
+
+    Examples
+    --------
+    >>> tell_p(2, None), tell_p(6, 0.03125), tell_p(20, 0.0002)
+    ('n too small', 'p = 0.031', 'p < 0.001')
+    """
+    if n < FEWEST or p_value is None or np.isnan(p_value):
+        return "n too small"
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

@@ -1,0 +1,64 @@
+"""Horizontal dots with intervals: one row per setting, systems of a setting close together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+
+_ROOM = 1.65  # of the largest value: for the text behind it
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One system's value.
+
+    Parameters
+    ----------
+    row
+        The setting's label; dots of one label stand close together.
+    text
+        Written beside it.
+    low, high
+        Its interval, where there is one.
+    hollow
+        Whether it only bounds the value from below, or is of others.
+    """
+
+    row: str
+    colour: str
+    value: float
+    text: str
+    low: float | None = None
+    high: float | None = None
+    hollow: bool = False
+    marker: str = "o"
+
+
+def draw_dots(axes: Axes, dots: Sequence[Dot], rows: Sequence[str], *, step: float, labelled: bool) -> None:
+    """Draw dots from top to bottom in the order given; ``step`` is the distance of dots that share a row."""
+    by_row = {row: [dot for dot in dots if dot.row == row] for row in rows}
+    for place, in_row in enumerate(by_row.values()):
+        for number, dot in enumerate(in_row):
+            _draw_dot(axes, dot, place + step * (number - (len(in_row) - 1) / 2))
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(axis="y", labelleft=labelled, length=0)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    largest = max((dot.high or dot.value for dot in dots if math.isfinite(dot.high or dot.value)), default=0.0)
+    axes.set_xlim(0, _ROOM * largest or 1.0)
+
+
+def _draw_dot(axes: Axes, dot: Dot, y: float) -> None:
+    if math.isnan(dot.value):
+        return
+    if dot.low is not None and dot.high is not None:
+        axes.plot([dot.low, min(dot.high, 1e300)], [y, y], color=dot.colour, linewidth=1.5, solid_capstyle="butt")
+    face = "white" if dot.hollow else to_rgba(dot.colour)
+    axes.plot([dot.value], [y], dot.marker, markersize=5, markerfacecolor=face, markeredgecolor=dot.colour)
+    axes.annotate(
+        dot.text, (max(dot.value, dot.high or 0.0), y), (5, 0), textcoords="offset points", va="center", fontsize=7
+    )
