@@ -1,0 +1,107 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Reading the results
+#
+# An experiment leaves four tidy tables. This notebook reads those of a small one that is kept beside it: the three
+# systems, one seed, made by the command in `data/README.md`. Set `RESULTS` to a folder of your own, such as
+# `results/quickstart`, and run it again. Open it with Jupyter and jupytext, or run it: `python notebooks/reading_the_results.py`.
+
+# %%
+import os
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pandas as pd
+
+import metrics
+from experiments.comparison import side_by_side
+from metrics.agreement import agreements
+from metrics.differences import differences
+from metrics.kpis import per_run, per_system
+from metrics.merging import load_all
+from metrics.phases import by_group
+from metrics.plots import FIGURES, NoDataError, save
+
+HERE = Path(metrics.__file__).parents[1] / "notebooks"
+RESULTS = Path(os.environ.get("RESULTS", HERE / "data" / "smoke"))
+tables = load_all([RESULTS])
+{name: frame.shape for name, frame in tables.items()}
+
+# %% [markdown]
+# ## Did the systems learn the same?
+#
+# Everything else is only worth reading if they did. Equal hashes are bit-identical weights, compared after every round.
+
+# %%
+for agreement in agreements(tables):
+    print(agreement)
+
+# %% [markdown]
+# ## The systems side by side
+#
+# Medians over seeds. An interval is printed from six seeds on; below, none exists at 95 %.
+
+# %%
+runs = per_run(tables)
+summary = per_system(runs)
+for cell, of_cell in summary.groupby("cell", sort=False):
+    table = side_by_side(of_cell)
+    print(cell or "one cell")
+    print(pd.DataFrame(table.rows, columns=table.header).to_string(index=False))
+
+# %% [markdown]
+# ## Where the time of a round goes
+#
+# The phases of a round add up to its wall time; what is left over is a column of its own.
+
+# %%
+rounds = runs[["run_id", "system"]].merge(tables["rounds"], on="run_id")
+phases = pd.DataFrame([{"system": row["system"], **by_group(row)} for row in rounds.to_dict("records")])
+phases.insert(1, "round_s", rounds["round_s"])
+print(phases.groupby("system", sort=False).mean().round(3).to_string())
+
+# %% [markdown]
+# ## Cold starts, by two witnesses
+#
+# The flag inside the function's process, and `initTime` in the platform's record.
+
+# %%
+calls = runs[["run_id", "system"]].merge(tables["invocations"], on="run_id").query("function == 'client'")
+calls = calls.assign(says_cold=calls["is_cold"].eq(True), record_cold=calls["init_s"].notna())
+print(calls.groupby(["system", "says_cold", "record_cold"], sort=False).size().rename("attempts").to_string())
+
+# %% [markdown]
+# ## Do they differ by more than chance?
+#
+# Ratios within pairs of one seed. With fewer than six pairs there is no p-value to have.
+
+# %%
+tests = differences(runs).query("kpi == 'warm_round_s'")
+for test in tests.itertuples():
+    found = "n too small for a test" if pd.isna(test.p_value) else f"p = {test.p_value:.3f}"
+    print(f"{test.right} over {test.left}: {test.ratio.value:.2f} (n = {test.n} pairs, {found})")
+
+# %% [markdown]
+# ## The figures
+#
+# Each figure is drawn from the tables and has its data beside it as CSV; those that do not apply say why.
+
+# %%
+FOLDER = Path(os.environ.get("FIGURES", mkdtemp()))
+drawn = {}
+for name in ("accuracy", "time_per_round", "fig4", "fig5", "kpis"):
+    try:
+        drawn[name] = save(FIGURES[name], tables, FOLDER)
+    except NoDataError as error:
+        print(f"skipped {error}")
+print("\n".join(str(path) for paths in drawn.values() for path in paths))
