@@ -14,7 +14,7 @@ from metrics.cells import label_runs
 from metrics.units import NOT_MEASURED, write
 
 SETUP = "setup.jsonl"
-REST = "in no step: the process starts, and ends its set-up"
+REST = "in no step"
 
 
 def setup_steps(out: Path, runs: pd.DataFrame) -> Table | None:
@@ -32,7 +32,7 @@ def setup_steps(out: Path, runs: pd.DataFrame) -> Table | None:
     rows: dict[str, dict[str, list[float]]] = {}
     for run in finished.to_dict("records"):
         steps = read_steps(out / RUNS / run["run_id"] / SETUP)
-        rest = {REST: run["setup_s"] - sum(steps.values())} if steps else {}
+        rest = {REST: max(0.0, run["setup_s"] - sum(steps.values()))} if steps else {}
         for step, seconds in {**steps, **rest}.items():
             rows.setdefault(step, {}).setdefault(run["system"], []).append(seconds)
     if not rows:

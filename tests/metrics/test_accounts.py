@@ -49,11 +49,12 @@ class Tree:
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["start", "burn", "burn", "end", "end unwaited", "sample"]),
+        st.sampled_from(["start", "start", "burn", "burn", "end", "end unwaited", "sample"]),
         st.integers(0, 50),
         st.sampled_from(ROLES),
         st.integers(1, 400),
     ),
+    min_size=25,
     max_size=60,
 )
 
