@@ -116,7 +116,7 @@ class FunctionPriceConfig:
     bills_init: bool = MISSING
     billed_memory: str = MISSING
     memory_step_mb: int = MISSING
-    tiers: dict[int, float] = MISSING
+    tiers: list[list[float]] = MISSING
     vcpus: float = MISSING
     free_gb_s: float = MISSING
     free_vcpu_s: float = MISSING

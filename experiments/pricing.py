@@ -36,12 +36,16 @@ def price_book(config: ExperimentConfig) -> PriceBook:
         name=pricing.name,
         service=pricing.service,
         region=pricing.region,
-        function=FunctionPrice(**{**function, "tiers": tuple(sorted(pricing.function.tiers.items()))}),
+        function=FunctionPrice(**{**function, "tiers": _tiers(pricing.function.tiers)}),
         egress=TrafficPrice(**asdict(pricing.egress)),
         store=StorePrice(**asdict(pricing.store)),
         vm=VmPrice(**asdict(config.vm)),
         billing=Billing(**asdict(config.billing)),
     )
+
+
+def _tiers(pairs: list[list[float]]) -> tuple[tuple[int, float], ...]:
+    return tuple((int(memory_mb), clock_ghz) for memory_mb, clock_ghz in pairs)
 
 
 def every_policy(book: PriceBook) -> list[PriceBook]:

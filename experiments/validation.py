@@ -115,9 +115,11 @@ def _prices(config: ExperimentConfig) -> Iterator[str]:
                 yield wrong(key, value, f"must be {'more than 0' if positive else '0 or more'}")
     if config.billing.egress_share > 1:
         yield wrong("billing.egress_share", config.billing.egress_share, "must be from 0 to 1")
-    largest = max(config.pricing.function.tiers, default=None)
-    if largest is not None and (config.billing.memory_mb or 0) > largest:
-        allowed = f"pricing={config.pricing.name} has functions of up to {largest} MB"
+    tiers = config.pricing.function.tiers
+    if tiers != sorted(tiers) or any(len(tier) != 2 or min(tier) <= 0 for tier in tiers):
+        yield wrong("pricing.function.tiers", tiers, "must be pairs of MB and GHz, ascending, such as [[128.0,0.2]]")
+    elif tiers and (config.billing.memory_mb or 0) > tiers[-1][0]:
+        allowed = f"pricing={config.pricing.name} has functions of up to {tiers[-1][0]:g} MB"
         yield wrong("billing.memory_mb", config.billing.memory_mb, allowed)
 
 

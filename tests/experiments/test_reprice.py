@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from experiments.compose import compose_cells
-from experiments.config import CONFIGS
+from experiments.config import CONFIGS, ExperimentConfig
 from experiments.overrides import options
 from experiments.pricing import price_book, price_folder
 from experiments.reprice import main
@@ -108,6 +109,7 @@ def test_the_break_even_is_printed_as_a_number(make_experiment: Experiment) -> N
         (["{folder}", "pricing=google_functions_gen1", "memory_mb=9000"], "up to 8192 MB"),
         (["{folder}", "pricing=azure_functions"], "pricing.function.per_gb_s="),
         (["{folder}", "pricing.function.quantum_s=0"], "pricing.function.quantum_s=0.0: must be more than 0"),
+        (["{folder}", "pricing.function.tiers=[[128.0]]"], "must be pairs of MB and GHz"),
         (["{empty}"], "holds no runs.parquet"),
         (["{bare}"], "there is nothing to price"),
     ],
@@ -156,6 +158,13 @@ def test_every_price_list_says_how_it_is_used_and_where_it_is_from(name: str) ->
     assert re.search(r"\b20\d\d-\d\d-\d\d\b", book.function.date)
     for section in (book.egress, book.store):
         assert (section.source == "none seen") == (None in vars(section).values())
+
+
+@pytest.mark.parametrize("name", options("pricing"))
+def test_a_price_list_reaches_the_process_of_a_run_whole(name: str) -> None:
+    (cell,) = compose_cells([f"pricing={name}"])
+    values = json.loads(json.dumps(cell.config.to_dict()))
+    assert ExperimentConfig.from_dict(values) == cell.config
 
 
 @pytest.mark.parametrize("name", options("vm"))

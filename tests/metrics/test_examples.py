@@ -8,7 +8,23 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["agreement", "phases", "probe", "sampler", "statistics", "units"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "agreement",
+        "cost.breakeven",
+        "cost.functions",
+        "cost.machines",
+        "cost.schedule",
+        "differences",
+        "phases",
+        "plots.by_round",
+        "probe",
+        "sampler",
+        "statistics",
+        "units",
+    ],
+)
 def test_examples_of_a_module_hold(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"metrics.{name}"))
     assert result.attempted > 0
