@@ -14,6 +14,8 @@ from rich.console import Console
 
 from experiments.findings import find
 from experiments.report import finish, show
+from experiments.tested import paired_tests
+from metrics.kpis import per_run
 from metrics.tables import RunRow, append, collect, load, read_run
 
 Makers = dict[str, Callable[..., Any]]
@@ -80,6 +82,21 @@ def test_intervals_fit_into_80_columns(make_experiment: Experiment) -> None:
     assert table.count(" [3.35–3.40 s] ") == 1  # an interval stays in one piece
     assert "> 3" in table
     assert "in brackets, the exact interval" in re.sub(r"\s+", " ", text)
+
+
+def test_differences_are_tested_from_six_pairs_on_and_not_before(make_experiment: Experiment) -> None:
+    folder = make_experiment(seeds=range(6), rounds=3)
+    text = finished(folder)
+    assert "Differences, paired by seed" in text
+    assert re.search(r"flower over inprocess +first round +6 +1\.6[0-9]× \[1\.6.*\] +0\.031", text)
+    assert "n too small" not in text
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "### Differences, paired by seed" in report
+    assert re.search(r"\| flower over inprocess \| first round \| 6 \| 1\.6", report)
+    few = per_run(load(folder)).query("seed < 5")
+    table, (line,) = paired_tests(few)
+    assert table is None
+    assert line == "Differences between systems: n too small for a test (5 paired by seed, 6 needed)."
 
 
 def test_without_a_terminal_nothing_but_text_is_written(make_experiment: Experiment) -> None:
