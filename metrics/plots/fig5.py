@@ -58,7 +58,7 @@ def data(tables: Tables) -> pd.DataFrame:
 
 
 def _of_rounds(found: pd.DataFrame) -> pd.DataFrame:
-    first = found["server_round"] == found.groupby("run_id")["server_round"].transform("min")
+    first = found["server_round"] == found.groupby(["run_id", "part"], dropna=False)["server_round"].transform("min")
     groups = pd.DataFrame([by_group(row) for row in records(found)], index=found.index)
     wide = pd.concat([found[["run_id", *_KEYS, "server_round"]], groups], axis="columns")
     wide["kind"] = np.where(first, FIRST, LATER)
@@ -95,7 +95,9 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     cells = list(shown["cell"].unique())
     most = shown.groupby("cell")["system"].nunique().max()
     notes = wrapped(*_notes(shown), *source_notes(tables))
-    figure, axes = new_figure(len(cells), 3, 1.1 + len(GROUPS) * (0.1 + 0.1 * most), below=len(notes) + LEGEND_LINES)
+    figure, axes = new_figure(
+        len(cells), 3, (1.3 if cells[0] else 1.1) + len(GROUPS) * (0.1 + 0.1 * most), below=len(notes) + LEGEND_LINES
+    )
     for (first, later, start), cell in zip(axes, cells, strict=True):
         rows = shown[shown["cell"] == cell]
         systems = list(rows["system"].unique())
@@ -106,7 +108,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         start.tick_params(axis="y", labelrotation=90)
         for label in start.get_yticklabels():
             label.set_verticalalignment("center")
-        first.set_title(", ".join(filter(None, [cell, "first round"])))
+        first.set_title(f"{cell}\nfirst round" if cell else "first round")  # a long label runs on above its neighbours
         later.set_title("later rounds")
         start.set_title("cold starts of clients")
     colours = shown[["system", "backend"]].drop_duplicates().itertuples(index=False)
