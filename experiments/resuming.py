@@ -17,7 +17,7 @@ from metrics.tables import RunRow, read_rows
 
 _ROWS = "runs.jsonl"
 _CODE = ("commit", "dirty")  # a change of the code is noted in the run's row; see `add_up`
-_SUMS = ("setup_s", "learning_s", "teardown_s", "wall_s", "cpu_s")
+_SUMS = ("setup_s", "learning_s", "teardown_s", "wall_s", "cpu_s", "sampled_cpu_s", "sampler_cpu_s")
 
 
 def last_whole_round(directory: Path, row: RunRow) -> int | None:

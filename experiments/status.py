@@ -19,11 +19,11 @@ from metrics.units import seconds
 
 USAGE = "usage: python -m experiments.status RESULTS"
 _MARKS = {
-    WAITING: ("·", "dim"),
-    RUNNING: ("▶", "bold cyan"),
     DONE: ("✓", "bold green"),
+    RUNNING: ("▶", "bold cyan"),
     FAILED: ("✗", "bold red"),
     INTERRUPTED: ("◼", "bold yellow"),
+    WAITING: ("·", "dim"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,8 @@ def run_cells(cells: Sequence[Cell], console: Console) -> int:
 
 def _run(cell: Cell, console: Console) -> _Ended:
     """Run one cell; whatever goes wrong in it is told, and kept in its folder."""
-    (cell.out / CELL_LOG).unlink(missing_ok=True)
+    with suppress(OSError):  # of an earlier attempt
+        (cell.out / CELL_LOG).unlink()
     try:
         result = run_cell(cell, console)
         close(cell.out, result, console, cell.config)
@@ -101,9 +102,14 @@ def _conclude(top: Path, cells: Sequence[Cell], console: Console) -> bool:
 
 def _tell_trace(folder: Path, console: Console) -> None:
     """Keep the traceback of the exception in hand in a log, and print it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CELL_LOG).write_text(traceback.format_exc(), encoding="utf-8")
-    tell_log(folder / CELL_LOG, console)
+    trace = traceback.format_exc()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CELL_LOG).write_text(trace, encoding="utf-8")
+    except OSError:
+        console.print(trace, style="dim", markup=False)
+    else:
+        tell_log(folder / CELL_LOG, console)
 
 
 def _sum_up(cells: Sequence[Cell], ended: Sequence[_Ended], console: Console) -> None:

@@ -58,7 +58,8 @@ def per_run(tables: Tables) -> pd.DataFrame:
     """Return one row per run: the labelled table of runs with every KPI as a column.
 
     ``first_round_s`` is the first round, which holds what of a start a system did not do in its set-up, and
-    ``to_first_round_s`` both; ``warm_round_s`` is the median of the rounds after it (null if there is none);
+    ``to_first_round_s`` both; ``warm_round_s`` is the median of the rounds after it (null if there is none),
+    of a resumed run without the first round of each part;
     ``<phase>_share`` is each phase's part of the whole time of those later rounds (of the first, if there is no other),
     so that the shares add up to 1. A target that was not reached has ``rounds_to_target`` set to the rounds that were
     run and ``is_censored`` true. ``cold_share`` is the part of the attempts of the later rounds that began in a new
@@ -92,7 +93,7 @@ def phase_shares(rounds: pd.DataFrame) -> dict[str, float]:
 
 
 def _kpis_of(run_id: str, rounds: pd.DataFrame) -> dict[str, object]:
-    warm = rounds.iloc[1:]
+    warm = rounds[rounds["part"].duplicated()]  # a run that was resumed has a cold first round in each of its parts
     shares = phase_shares(warm if len(warm) else rounds)
     return {
         "run_id": run_id,

@@ -27,7 +27,9 @@ def data(tables: Tables) -> pd.DataFrame:
     """
     runs = label_runs(tables["runs"])[["run_id", "cell", "system", "backend", "status"]]
     finished = runs[runs["status"] == "success"].merge(tables["rounds"], on="run_id", sort=False)
-    first = finished["server_round"] == finished.groupby("run_id")["server_round"].transform("min")
+    first = finished["server_round"] == finished.groupby(["run_id", "part"], dropna=False)["server_round"].transform(
+        "min"
+    )
     rows = []
     for kind, rounds in (("later", finished[~first]), ("first", finished[first])):
         for keys, of_system in rounds.groupby(["cell", "system", "backend"], sort=False):

@@ -125,7 +125,7 @@ def status(folder):
 
 
 def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(start, run, wait_for_rounds, tmp_path):
-    words = ("-m", "clients_per_round=1,2", "rounds=30", "seeds=[0,1]")
+    words = ("-m", "clients_per_round=1,2", "rounds=12")
     assert run(*words, "out=unbroken")[0] == 0
     first, second = (tmp_path / "broken" / f"clients_per_round={count}" for count in (1, 2))
 
@@ -140,7 +140,6 @@ def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(start, run, wait_
 
     assert code == 0, said
     assert "1 of 2 cells done, 1 running" in during
-    assert "2 of 4 runs done, 1 running, 1 waiting" in during
     assert "until" in during
     assert "1 of 2 cells done, 1 interrupted" in after
     assert "To go on: python -m experiments.run +exp=smoke" in after
@@ -151,9 +150,9 @@ def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(start, run, wait_
     assert broken["runs"][keys].sort_values("run_id").values.tolist() == (
         unbroken["runs"][keys].sort_values("run_id").values.tolist()
     )
-    assert sorted(broken["runs"].resumes) == [0, 0, 0, 1]
+    assert sorted(broken["runs"].resumes) == [0, 1]
     assert not broken["rounds"].duplicated(["run_id", "server_round"]).any()
-    assert len(broken["rounds"]) == 2 * 2 * 30
+    assert len(broken["rounds"]) == 2 * 12
     assert (tmp_path / "broken" / "report.md").exists()
 
 

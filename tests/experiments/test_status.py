@@ -61,8 +61,8 @@ def test_every_state_is_told_and_fits_a_terminal(sweep):
         text = told(top)
     paths = (str(top), "  log: ")  # are not cut, so that they can be copied
     assert max(len(line) for line in text.splitlines() if not line.startswith(paths)) <= 80
-    assert "1 of 6 cells done, 2 waiting, 1 running, 1 failed, 1 interrupted" in text
-    assert "3 of 12 runs done, 6 waiting, 1 running, 1 failed, 1 interrupted" in text
+    assert "1 of 6 cells done, 1 running, 1 failed, 1 interrupted, 2 waiting" in text
+    assert "3 of 12 runs done, 1 running, 1 failed, 1 interrupted, 6 waiting" in text
     assert "clients_per_round" in text  # one column per key
     assert "failed after 3 of 10 rounds, resumed 2 times" in text
     assert "RuntimeError: the disk is full" in text

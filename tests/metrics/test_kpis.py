@@ -32,6 +32,14 @@ def test_every_kpi_has_a_unit_that_can_be_written() -> None:
     assert all(write(1.0, kpi.unit) for kpi in KPIS)
 
 
+def test_the_first_round_after_a_resumption_is_not_among_the_later_ones(row_makers: Makers) -> None:
+    taken = {1: (0, 9.0), 2: (0, 2.0), 3: (1, 8.0), 4: (1, 3.0), 5: (2, 7.0)}
+    rounds = [row_makers["rounds"]("r", number, part=part, train_s=took) for number, (part, took) in taken.items()]
+    (found,) = per_run(frames([row_makers["runs"]("r", rounds)], rounds)).to_dict("records")
+    assert (found["warm_rounds"], found["warm_round_s"]) == (2, pytest.approx(2.5 + 1.05))
+    assert found["first_round_s"] == pytest.approx(9.0 + 1.05)
+
+
 def test_a_run_s_rounds_are_summed_up(row_makers: Makers) -> None:
     train_s = {1: 9.0, 2: 2.0, 3: 4.0, 4: 3.0}
     rounds = [
