@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -21,9 +23,10 @@ class Tree:
 
     living: dict[int, Seen] = field(default_factory=lambda: {ROOT: Seen("controller", 0, 0.0, 0.0)})
     true_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    keys: Iterator[int] = field(default_factory=lambda: count(2))  # never used again, as with a pid and its birth
 
     def start(self, parent: int, role: str) -> int:
-        pid = max(self.living) + len(self.true_s) + 1000
+        pid = next(self.keys)
         self.living[pid] = Seen(role, parent, 0.0, 0.0)
         return pid
 
