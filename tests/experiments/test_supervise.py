@@ -61,6 +61,14 @@ def test_cpu_time_holds_the_work_of_every_descendant(make_run):
     assert row.cpu_s > 0.5  # what the busy helper alone uses
 
 
+def test_the_roles_cpu_seconds_add_up_to_those_of_the_run_though_its_processes_have_ended(make_run):
+    directory, row, _ = make_run("success")
+    last = {sample["role"]: sample["cpu_s"] for sample in read_run(directory, "samples").to_pylist()}
+    assert sum(last.values()) == pytest.approx(row.sampled_cpu_s)
+    assert row.sampled_cpu_s == pytest.approx(row.cpu_s, rel=0.05)
+    assert 0 < row.sampler_cpu_s < row.cpu_s
+
+
 def test_memory_is_sampled_by_role(make_run):
     directory, row, _ = make_run("success")
     roles = {sample["role"] for sample in read_run(directory, "samples").to_pylist()}
