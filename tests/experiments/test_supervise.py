@@ -65,7 +65,7 @@ def test_the_roles_cpu_seconds_add_up_to_those_of_the_run_though_its_processes_h
     directory, row, _ = make_run("success")
     last = {sample["role"]: sample["cpu_s"] for sample in read_run(directory, "samples").to_pylist()}
     assert sum(last.values()) == pytest.approx(row.sampled_cpu_s)
-    assert row.sampled_cpu_s == pytest.approx(row.cpu_s, rel=0.05)
+    assert row.sampled_cpu_s == pytest.approx(row.cpu_s, rel=0.05, abs=0.06)  # /proc counts in ticks of 10 ms
     assert 0 < row.sampler_cpu_s < row.cpu_s
 
 
