@@ -111,7 +111,7 @@ def _show_files(out: Path, report: Path, drawn: list[Path], console: Console) ->
         "report": str(report),
         "tables": f"{out}/{{{','.join(_tables_in(out))}}}.{{parquet,csv}}",
         "figures": f"{out}/figures/{{{pictures}}}.{{png,pdf,csv}}" if pictures else "none",
-        "per run": f"{out}/runs/<run_id>",
+        "per run": f"{out if (out / 'runs').is_dir() else out / '<cell>'}/runs/<run_id>",
     }
     console.print()
     for label, text in listed.items():

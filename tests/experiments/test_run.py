@@ -112,7 +112,7 @@ def test_a_sweep_goes_on_after_a_cell_that_fails_and_its_exit_code_says_so(run, 
     assert "without an image" in said
     assert list(load(cells["partition.alpha=100"])["runs"].status) == ["success"]
     assert "1 of 2 succeeded" in said
-    assert "FAILED results/smoke/partition.alpha=0.001" in said
+    assert "FAILED  results/smoke/partition.alpha=0.001" in said
 
 
 def test_a_failing_run_in_a_sweep_is_not_forgotten(start, wait_for_rounds, child_of, tmp_path):
