@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from metrics.cells import label_runs
 from metrics.kpis import Tables
@@ -58,8 +58,9 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         accuracy.set_title(f"{model}, E={epochs}, test accuracy")
         _draw_quantity(time, rows, "round_s")
         time.set_yscale("log")
-        for set_formatter in (time.yaxis.set_major_formatter, time.yaxis.set_minor_formatter):
-            set_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        time.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # more labels would overlap
+        time.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        time.yaxis.set_minor_formatter(NullFormatter())
         time.set_ylabel("seconds (log scale)")
         time.set_title("wall time of a round")
     axes[0][0].legend(loc="lower right", fontsize=8)
