@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
@@ -20,6 +21,9 @@ MIB = 2**20
 
 settings.register_profile("house", deadline=None)  # a shared machine may stall; no test depends on time
 settings.load_profile("house")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it in a background job: tests send Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_round(run_id: str = "r", server_round: int = 1, **changes: Any) -> RoundRow:
