@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -104,14 +103,7 @@ def start(tmp_path: Path, mnist_settings: DataSettings) -> Iterator[Callable[...
         environment = os.environ | {"PYTHONPATH": str(CONFIGS.parent)}
         with (tmp_path / log).open("w") as said:
             started.append(
-                subprocess.Popen(
-                    command,
-                    cwd=tmp_path,
-                    env=environment,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - no other thread runs here
-                )
+                subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=subprocess.STDOUT)
             )
         return started[-1]
 
@@ -119,11 +111,6 @@ def start(tmp_path: Path, mnist_settings: DataSettings) -> Iterator[Callable[...
     for process in started:
         process.kill()
         process.wait()
-
-
-def _hear_ctrl_c() -> None:
-    """Undo what a shell does to a background job, which would ignore Ctrl-C, and its children with it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
