@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from experiments.access import withheld
 from experiments.archive import arrange, finished_row, locked, make_room
 from experiments.compose import Cell
 from experiments.config import CONFIGS, ExperimentConfig
@@ -142,6 +143,10 @@ class _Runs:
                 lambda event: self.view.heard(plan, event),
                 self.stop,
                 self.command,
+                withheld(
+                    ExperimentConfig.from_dict(plan.config),
+                    uses_platform="platform" in BACKENDS[plan.backend].sections,
+                ),
             )
         row = judge(plan.directory, ended)
         append(plan.directory, row)

@@ -80,6 +80,7 @@ class StoreConfig:
     region: str | None = None
     secure: bool | None = None
     ca_file: str | None = None
+    functions_ca_file: str | None = None
     access_key_env: str | None = None
     secret_key_env: str | None = None
     timeout_s: float | None = None

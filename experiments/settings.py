@@ -150,6 +150,7 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
             namespace=platform.namespace,
             verify_tls=platform.verify_tls,
             ca_file=_path(platform.ca_file),
+            functions_ca_file=_path(config.store.functions_ca_file or config.store.ca_file),
             request_timeout_s=platform.request_timeout_s,
             pool_memory_mb=platform.pool_memory_mb
             or in_flight(config) * platform.client.memory_mb + platform.aggregator.memory_mb,
@@ -171,7 +172,7 @@ def _store(store: StoreConfig, directory: Path) -> StoreSettings:
 
     if store.name == "directory":
         return DirectorySettings(root=directory / "store")
-    given = {key: value for key, value in asdict(store).items() if key != "name"}
+    given = {key: value for key, value in asdict(store).items() if key not in ("name", "functions_ca_file")}
     return MinioSettings(**{**given, "ca_file": _path(store.ca_file)})
 
 

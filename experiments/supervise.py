@@ -11,7 +11,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,7 @@ def supervise(
     on_event: Callable[[dict[str, Any]], None],
     stop: StopRequest,
     command: tuple[str, ...] = CHILD,
+    withhold: Collection[str] = (),
 ) -> Ended:
     """Make the run that ``directory`` describes in a process of its own, and wait for its end.
 
@@ -91,11 +92,13 @@ def supervise(
     ----------
     on_event
         Called with each announcement, while the run waits; and with a ``stopping`` of our own once it was asked to.
+    withhold
+        Environment variables that the run does not get: credentials of others.
     """
     others = [process.pid for process in psutil.Process().children()]
     cpu_before_s = cpu_seconds_of_children()
     with adopting_orphans():
-        child = _start(command, directory)
+        child = _start(command, directory, withhold)
         sampler = Sampler(run_id, directory, child.pid)
         try:
             stop.attach(child)
@@ -116,12 +119,12 @@ def supervise(
     )
 
 
-def _start(command: tuple[str, ...], directory: Path) -> subprocess.Popen[bytes]:
+def _start(command: tuple[str, ...], directory: Path, withhold: Collection[str]) -> subprocess.Popen[bytes]:
     """Start the process of a run: in its own session, because Ctrl-C is for us alone to pass on."""
     with (directory / LOG).open("ab") as log:
         return subprocess.Popen(
             [*command, str(directory)],
-            env={**os.environ, **ENVIRONMENT},
+            env={name: value for name, value in os.environ.items() if name not in withhold} | dict(ENVIRONMENT),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

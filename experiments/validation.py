@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
+from experiments.access import access_problems
 from experiments.config import ExperimentConfig, FunctionConfig
 from experiments.errors import ConfigError, one_of, wrong
 from experiments.registry import BACKENDS, FLOWER_RUNTIMES, PLATFORMS, STORES
@@ -169,13 +169,9 @@ def _partition(config: ExperimentConfig) -> Iterator[str]:
 
 def _serverless(config: ExperimentConfig) -> Iterator[str]:
     platform, store = config.platform, config.store
-    secrets: list[tuple[str, str | None]] = (
-        [("platform.auth_env", platform.auth_env)] if platform.api_host is not None else []
-    )
     if store.name == "minio":
         if not (store.endpoint and store.bucket):
             yield wrong("store.endpoint", store.endpoint, "must be host:port of the server, and store.bucket a name")
-        secrets += [("store.access_key_env", store.access_key_env), ("store.secret_key_env", store.secret_key_env)]
     elif store.endpoint is not None:
         yield wrong("store.endpoint", store.endpoint, "is for store=minio; here store.name=directory")
     elif platform.api_host is not None:
@@ -185,6 +181,4 @@ def _serverless(config: ExperimentConfig) -> Iterator[str]:
             f"functions at platform.api_host={platform.api_host} cannot read this machine's files; "
             "use store=minio store.endpoint=HOST:PORT",
         )
-    for key, variable in secrets:
-        if not variable or not os.environ.get(variable):
-            yield wrong(key, variable, "must name an environment variable that holds the credential; it is not set")
+    yield from access_problems(config)

@@ -10,6 +10,8 @@ import io
 import zipfile
 from pathlib import Path
 
+from serverless.functions.transfer import TRUSTED
+
 ROOT = Path(__file__).resolve().parent.parent
 _SHIPPED = (
     "metrics/__init__.py",
@@ -24,19 +26,29 @@ _SHIPPED = (
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
-def package(wrapper: str) -> bytes:
+def package(wrapper: str, trusted: Path | None = None) -> bytes:
     """Return the zip of a function.
 
     Parameters
     ----------
     wrapper
         Module of :mod:`serverless.functions` that becomes ``__main__.py``, e.g. ``openwhisk_client``.
+    trusted
+        PEM file of the authorities that the function is to trust when it reaches the object store; ``None``: those of
+        its image.
+
+    Raises
+    ------
+    OSError
+        If ``trusted`` cannot be read.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "__main__.py", ROOT / "serverless" / "functions" / f"{wrapper}.py")
         for path in sorted(path for pattern in _SHIPPED for path in ROOT.glob(pattern)):
             _add(archive, path.relative_to(ROOT).as_posix(), path)
+        if trusted is not None:
+            _add(archive, TRUSTED, trusted)
     return buffer.getvalue()
 
 

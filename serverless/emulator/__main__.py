@@ -18,6 +18,7 @@ import uuid
 from dataclasses import asdict
 from pathlib import Path
 
+from serverless.credentials import is_public_key
 from serverless.emulator.server import serve
 from serverless.emulator.settings import EmulatorSettings
 
@@ -40,10 +41,10 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         auth, is_fresh = _auth(options.auth_file)
-        if is_fresh and not _is_loopback(options.host):
+        if (is_fresh or is_public_key(auth)) and not _is_loopback(options.host):
             raise ValueError(
                 f"--host {options.host} can be reached from other machines: give a key of your own in "
-                f"${_AUTH_VARIABLE} or --auth-file, or listen on 127.0.0.1"
+                f"${_AUTH_VARIABLE} or --auth-file (not the guest's that OpenWhisk publishes), or listen on 127.0.0.1"
             )
         asyncio.run(_serve(options, _settings(options.config), auth))
     except (ValueError, OSError) as error:

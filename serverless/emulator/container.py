@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from serverless.emulator.action import Action
 from serverless.emulator.container_host import ContainerHost
 from serverless.emulator.logs import ContainerLogs
 from serverless.emulator.memory import MemoryLimit
+from serverless.emulator.proxy import TOKEN_HEADER, TOKEN_VARIABLE
 from serverless.emulator.settings import MIB
 
 _PROXY = Path(__file__).with_name("proxy.py")
@@ -52,6 +54,7 @@ class Container(asyncio.SubprocessProtocol):
         self.logs = ContainerLogs()
         self._exited = asyncio.Event()
         self._is_killed = False
+        self._token = secrets.token_urlsafe(24)
         self._home = host.directory / f"{action.name}-{uuid.uuid4().hex[:8]}"
         self._limit: MemoryLimit | None = None
         self._transport: asyncio.SubprocessTransport | None = None
@@ -76,7 +79,7 @@ class Container(asyncio.SubprocessProtocol):
                 *map(str, command),
                 stdin=asyncio.subprocess.DEVNULL,
                 cwd=home,
-                env=host.environment(self.action, home),
+                env=host.environment(self.action, home) | {TOKEN_VARIABLE: self._token},
                 pass_fds=(listener.fileno(),),
                 start_new_session=True,
             )
@@ -101,8 +104,9 @@ class Container(asyncio.SubprocessProtocol):
         """
         maximum = self._host.settings.max_result_bytes
         timeout = aiohttp.ClientTimeout(total=timeout_s)
+        headers = {TOKEN_HEADER: self._token}
         try:
-            async with self._host.http.post(self._url + path, json=body, timeout=timeout) as response:
+            async with self._host.http.post(self._url + path, json=body, headers=headers, timeout=timeout) as response:
                 kept, length = bytearray(), 0
                 async for chunk in response.content.iter_any():
                     length += len(chunk)

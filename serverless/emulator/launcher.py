@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serverless.credentials import without_credentials
 from serverless.emulator.settings import EmulatorSettings
 
 _START_TIMEOUT_S = 30.0
@@ -50,7 +51,8 @@ class EmulatorHandle:
 def start_emulator(settings: EmulatorSettings, log_path: Path) -> Iterator[EmulatorHandle]:
     """Run a server for the time of the context, with all its containers.
 
-    It also ends by itself when this process does, whatever ends it.
+    It also ends by itself when this process does, whatever ends it. Its key is made for it alone; of this process's
+    environment it gets what programs need to start, and no credentials.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ def start_emulator(settings: EmulatorSettings, log_path: Path) -> Iterator[Emula
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, "FL_PROCESS_ROLE": "emulator"},
+            env={**without_credentials(os.environ), "FL_PROCESS_ROLE": "emulator"},
             start_new_session=True,  # Ctrl-C is for the run, which then stops the server in its own order
         )
     try:

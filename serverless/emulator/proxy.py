@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import ctypes
+import hmac
 import importlib.util
 import io
 import json
@@ -28,6 +29,7 @@ from typing import Any
 
 END_OF_ACTIVATION = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+TOKEN_VARIABLE, TOKEN_HEADER = "FL_CONTAINER_TOKEN", "X-Container-Token"
 Answer = tuple[int, Any]
 
 
@@ -108,10 +110,13 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body leave in one piece
     proxy: ActionProxy
+    token = ""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         handler = {"/init": self.proxy.init, "/run": self.proxy.run}.get(self.path)
+        if not hmac.compare_digest(self.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
+            handler = None  # every user of this machine reaches the port, and only our server may use it
         status, answer = handler(json.loads(body)) if handler else (404, {"error": "not found"})
         try:
             data = json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
@@ -153,6 +158,7 @@ def main() -> None:
     _die_with(server_pid)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a killed function's lines are kept
     _Handler.proxy = ActionProxy()
+    _Handler.token = os.environ.pop(TOKEN_VARIABLE, "")
     listener = socket.socket(fileno=listening_fd)
     listener.set_inheritable(False)
     while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
+from serverless.credentials import is_variable
 from serverless.storage.protocol import (
     ObjectInfo,
     ObjectMissing,
@@ -26,7 +26,6 @@ from serverless.storage.protocol import (
 )
 from serverless.storage.settings import MinioSettings
 
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _MISSING = {"NoSuchKey", "NoSuchObject"}
 
 
@@ -88,7 +87,7 @@ def _client(settings: MinioSettings, endpoint: str, environ: Mapping[str, str]) 
 
 
 def _credential(setting: str, variable: str, environ: Mapping[str, str]) -> str:
-    if not _VARIABLE.fullmatch(variable):
+    if not is_variable(variable):
         raise StoreError(  # the value is not shown: it may be the credential itself
             f"store.{setting} must be the name of an environment variable (capitals, digits, _), not a credential"
         )

@@ -19,7 +19,10 @@ class OpenWhiskSettings:
     namespace
         ``_`` is the one that the key belongs to.
     verify_tls, ca_file
-        Whether certificates are checked, and a private authority to trust.
+        Whether certificates are checked, and a private authority to trust instead of certifi's.
+    functions_ca_file
+        PEM file of a private authority that the functions trust when they reach the object store; it is shipped with
+        their code. ``None`` leaves it to their image.
     request_timeout_s
         Seconds to wait for an answer, beyond a function's own time limit.
     pool_memory_mb
@@ -33,6 +36,7 @@ class OpenWhiskSettings:
     namespace: str = "_"
     verify_tls: bool = True
     ca_file: Path | None = None
+    functions_ca_file: Path | None = None
     request_timeout_s: float = 30.0
     pool_memory_mb: int = 3072
     invocations_per_minute: int = 6000

@@ -27,7 +27,8 @@ class OpenWhisk:
 
     def deploy(self, function: FunctionSpec) -> None:
         """Create or overwrite the action with this project's code."""
-        code = base64.b64encode(package(f"openwhisk_{function.name}")).decode("ascii")
+        trusted = self.client.settings.functions_ca_file
+        code = base64.b64encode(package(f"openwhisk_{function.name}", trusted)).decode("ascii")
         self.client.put_action(function, code, kind=KIND, binary=True)
 
     def remove(self, name: str) -> None:
