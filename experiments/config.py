@@ -59,6 +59,7 @@ class PlatformConfig:
     verify_tls: bool = MISSING
     ca_file: str | None = MISSING
     request_timeout_s: float = MISSING
+    blocking_s: float = MISSING
     pool_memory_mb: int | None = MISSING
     invocations_per_minute: int = MISSING
     concurrent_invocations: int = MISSING

@@ -152,6 +152,7 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
             ca_file=_path(platform.ca_file),
             functions_ca_file=_path(config.store.functions_ca_file or config.store.ca_file),
             request_timeout_s=platform.request_timeout_s,
+            blocking_s=platform.blocking_s,
             pool_memory_mb=platform.pool_memory_mb
             or in_flight(config) * platform.client.memory_mb + platform.aggregator.memory_mb,
             invocations_per_minute=platform.invocations_per_minute,

@@ -14,6 +14,7 @@ from metrics.cost import prices
 from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme
 
 TRAINING_IMAGES = 60_000
+BLOCKING_MAX_S = 60.0  # apache/openwhisk, docs/rest_api.md
 
 
 def validate(config: ExperimentConfig) -> None:
@@ -90,6 +91,7 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("flower.round_timeout_s", config.flower.round_timeout_s, " seconds"),
         ("platform.pool_memory_mb", config.platform.pool_memory_mb, " MB"),
         ("platform.request_timeout_s", config.platform.request_timeout_s, " seconds"),
+        ("platform.blocking_s", config.platform.blocking_s, " seconds"),
         ("platform.grant_s", config.platform.grant_s, " seconds"),
         ("store.timeout_s", config.store.timeout_s, " seconds"),
         *_limits("platform.client", config.platform.client),
@@ -97,6 +99,9 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
     ):
         if number is not None and not (math.isfinite(number) and number > 0):
             yield wrong(key, number, f"must be more than 0{unit}")
+    if config.platform.blocking_s > BLOCKING_MAX_S:
+        allowed = f"OpenWhisk waits {BLOCKING_MAX_S:g} seconds at most"
+        yield wrong("platform.blocking_s", config.platform.blocking_s, allowed)
     target = config.target_accuracy
     if target is not None and not 0 <= target <= 1:
         yield wrong("target_accuracy", target, "must be from 0 to 1, such as 0.95, or null for no target")

@@ -6,10 +6,11 @@ from typing import Any
 
 from metrics.clocks import now
 from serverless.functions import aggregator
+from serverless.functions.openwhisk import named
 
 READY_AT = now()
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     """Run one activation."""
-    return aggregator.handle(args, READY_AT)
+    return named(args, aggregator.handle(args, READY_AT))

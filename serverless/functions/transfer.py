@@ -3,28 +3,44 @@
 ``file://`` URLs come from the directory store, ``http(s)://`` ones are presigned by an object store; each is good
 for one object and one verb. This module is shipped into functions: it imports the standard library, and ``requests``
 only when a URL needs it.
+
+A store that is slow, full or gone for some seconds is asked again, with growing waits, until :data:`PATIENCE_S` is
+over; a refusal is final. What a store sends is held to the MD5 sum that it names as the object's ETag, and what is sent
+to it goes with its MD5 sum (``Content-MD5``), so that bytes damaged on the way are sent again, not learnt from.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
-import time
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from serverless.functions.backoff import attempts
+from serverless.functions.integrity import content_md5, is_damaged
 
 if TYPE_CHECKING:
     import requests
 
 CONNECT_WITHIN_S = 5.0
 READ_WITHIN_S = 30.0  # between two pieces of an answer, not for all of it
-ATTEMPTS = 4
+PATIENCE_S = 30.0  # with one object, from the first attempt to the beginning of the last one
 _CHUNK_BYTES = 1 << 20  # with the 10 kB that requests takes by itself, 2 MB take twice as long to fetch
 TRUSTED = "trusted.pem"  # beside __main__.py, where the deployer names authorities to trust
-BACKOFF_S = 0.2  # before the second attempt, doubled before each later one
+BACKOFF_S = 0.2  # before the second attempt; see :mod:`serverless.functions.backoff`
+PASSING_ERRNO = {  # a drive that is full or away may be well again in a moment
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EIO", "ESTALE", "EAGAIN", "EINTR", "EBUSY", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN")
+    if hasattr(errno, name)
+}
+_PASSING_STATUS = {408, 429}  # and from 500 up
+_DAMAGED = (b"<Code>BadDigest<", b"<Code>IncompleteBody<", b"<Code>RequestTimeout<")  # S3's words, with 400
 
 
 class TransferError(RuntimeError):
@@ -41,6 +57,16 @@ class TransferError(RuntimeError):
         self.status = status
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What one attempt came to: the object, or why there is none, and whether to ask again."""
+
+    data: bytes | None = None
+    reason: str = ""
+    status: int | None = None
+    final: bool = False
+
+
 def fetch(url: str) -> bytes:
     """Return the object behind ``url``.
 
@@ -50,11 +76,8 @@ def fetch(url: str) -> bytes:
         If it is not there, the URL is not good for reading it (any more), or the store cannot be reached.
     """
     if (path := _local_path(url)) is None:
-        return _request("GET", url)
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _of_file("GET", url, error) from error
+        return _patiently("GET", url, functools.partial(_ask, "GET", url, None, set()))
+    return _patiently("GET", url, lambda: _on_disk(path, path.read_bytes))
 
 
 def deliver(url: str, data: bytes) -> None:
@@ -66,12 +89,20 @@ def deliver(url: str, data: bytes) -> None:
         If the URL is not good for writing it (any more), or the store cannot be reached.
     """
     if (path := _local_path(url)) is None:
-        _request("PUT", url, data)
-        return
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise _of_file("PUT", url, error) from error
+        _patiently("PUT", url, functools.partial(_ask, "PUT", url, data, set()))
+    else:
+        _patiently("PUT", url, lambda: _on_disk(path, lambda: write_whole(path, data)))
+
+
+def _patiently(verb: str, url: str, once: Callable[[], _Outcome]) -> bytes:
+    outcome, number = _Outcome(), 0
+    for number in attempts(PATIENCE_S, BACKOFF_S):  # noqa: B007 - told at the end
+        outcome = once()
+        if outcome.data is not None:
+            return outcome.data
+        if outcome.final:
+            break
+    raise TransferError(f"{verb} {_shown(url)}: {outcome.reason} (attempt {number})", outcome.status)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -101,38 +132,55 @@ def _local_path(url: str) -> Path | None:
     return Path(url2pathname(parts.path))
 
 
-def _of_file(verb: str, url: str, error: OSError) -> TransferError:
-    status = 404 if isinstance(error, FileNotFoundError) else None
-    return TransferError(f"{verb} {url}: {error.strerror or error}", status)
+def _on_disk(path: Path, action: Callable[[], bytes | None]) -> _Outcome:
+    try:
+        return _Outcome(action() or b"")
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        passing = _is_gone(path) if missing else error.errno in PASSING_ERRNO
+        return _Outcome(None, error.strerror or str(error), 404 if missing else None, final=not passing)
 
 
-def _request(verb: Literal["GET", "PUT"], url: str, data: bytes | None = None) -> bytes:
-    """Send a request; connection errors and answers from 500 up are tried again, refusals are final."""
+def _is_gone(path: Path) -> bool:
+    """Whether the store itself is away, such as a network drive, rather than the one object or its folder."""
+    return not any(folder.is_dir() for folder in list(path.parents)[:3])
+
+
+def _ask(verb: Literal["GET", "PUT"], url: str, data: bytes | None, met: set[str]) -> _Outcome:
+    """Send a request; connection errors and answers from 500 up may pass, refusals are final.
+
+    Parameters
+    ----------
+    met
+        See :func:`serverless.functions.integrity.is_damaged`.
+    """
     import requests  # noqa: PLC0415 - a cold start without HTTP does not pay for it
 
     again = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-    for attempt in range(1, ATTEMPTS + 1):
-        if attempt > 1:
-            time.sleep(BACKOFF_S * 2 ** (attempt - 2))
-        status = None
-        try:
-            status, body = _send(verb, url, data)
-        except requests.RequestException as error:
-            reason, final = _cause(error), not isinstance(error, again)
-        else:
-            if 200 <= status < 300:
-                return body
-            reason, final = _refusal(status), status < 500
-        if final:
-            break
-    raise TransferError(f"{verb} {_shown(url)}: {reason} (attempt {attempt} of {ATTEMPTS})", status)
+    try:
+        status, body, tag = _send(verb, url, data)
+    except requests.RequestException as error:
+        return _Outcome(None, _cause(error), final=not isinstance(error, again))
+    if not 200 <= status < 300:
+        return _Outcome(None, _refusal(status), status, final=not _may_pass(status, body))
+    if verb == "GET" and is_damaged(body, tag, met):
+        return _Outcome(None, "what came are not the bytes that the store names (ETag)", status)
+    return _Outcome(body)
 
 
-def _send(verb: str, url: str, data: bytes | None) -> tuple[int, bytes]:
+def _may_pass(status: int, body: bytes) -> bool:
+    damaged = status == 400 and any(code in body for code in _DAMAGED)
+    return status >= 500 or status in _PASSING_STATUS or damaged
+
+
+def _send(verb: str, url: str, data: bytes | None) -> tuple[int, bytes, str]:
     time_outs = (CONNECT_WITHIN_S, READ_WITHIN_S)
+    headers = {} if data is None else {"Content-MD5": content_md5(data)}
     session = _session(os.getpid())
-    with session.request(verb, url, data=data, timeout=time_outs, allow_redirects=False, stream=True) as answer:
-        return answer.status_code, b"".join(answer.iter_content(_CHUNK_BYTES))
+    with session.request(
+        verb, url, data=data, headers=headers, timeout=time_outs, allow_redirects=False, stream=True
+    ) as answer:
+        return answer.status_code, b"".join(answer.iter_content(_CHUNK_BYTES)), answer.headers.get("ETag", "")
 
 
 @functools.cache

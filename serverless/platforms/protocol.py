@@ -40,6 +40,9 @@ class Invocation:
     error_kind, error
         ``None`` on success; else a short name of what happened (``application error``, ``throttled``,
         ``no answer``, ...) and the platform's own words.
+    got_over
+        What went wrong on the way, by the same names, although the function's answer is here all the same;
+        ``answered later`` for one that had to be asked for again. ``None`` if nothing did.
     may_have_run
         Whether the function may have run all the same (an answer that was lost).
     provider_s
@@ -56,6 +59,7 @@ class Invocation:
     provider_s: float | None = None
     wait_s: float | None = None
     init_s: float | None = None
+    got_over: str | None = None
 
 
 class Platform(Protocol):

@@ -6,11 +6,16 @@ their verb can be enforced, as a real store does: functions are trusted to use w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from serverless.functions import transfer
+from serverless.functions.backoff import attempts
 from serverless.functions.transfer import write_whole
 from serverless.storage.protocol import (
     ObjectInfo,
@@ -23,6 +28,8 @@ from serverless.storage.protocol import (
 )
 from serverless.storage.settings import DirectorySettings
 
+T = TypeVar("T")
+
 
 def open_directory(settings: DirectorySettings, prefix: str) -> DirectoryStore:
     """Open the store of one run; see :func:`serverless.storage.open_store`."""
@@ -30,34 +37,39 @@ def open_directory(settings: DirectorySettings, prefix: str) -> DirectoryStore:
     with _explained("open the object store", root):
         root.mkdir(parents=True, exist_ok=True)
         root = root.resolve()
-        return DirectoryStore(_inside(root, root / check_key(prefix)))
+        return DirectoryStore(_inside(root, root / check_key(prefix)), root)
 
 
 @dataclass(frozen=True)
 class DirectoryStore:
-    """An :class:`~serverless.storage.protocol.ObjectStore` in ``folder``: one file per object, by its key."""
+    """An :class:`~serverless.storage.protocol.ObjectStore` in ``folder``: one file per object, by its key.
+
+    A drive that is full, or ``root`` away for some seconds (a network drive), is tried again; a folder is never made
+    in its place.
+    """
 
     folder: Path
+    root: Path
 
     def put(self, key: str, data: bytes) -> None:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
         path = self._path(key)
         with _explained("write object", path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, data)
+            self._patiently(lambda: _put(path, data))
 
     def get(self, key: str) -> bytes:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
         path = self._path(key)
         with _explained("read object", path):
-            return path.read_bytes()
+            return self._patiently(path.read_bytes)
 
     def stat(self, key: str) -> ObjectInfo:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
         path = self._path(key)
         with _explained("find object", path):
-            if not path.is_dir():
-                return ObjectInfo(key, path.stat().st_size)
+            found = self._patiently(path.stat)
+            if not stat.S_ISDIR(found.st_mode):
+                return ObjectInfo(key, found.st_size)
         raise ObjectMissing(f"there is no object {path}, only others below it")
 
     def list(self, prefix: str = "") -> tuple[ObjectInfo, ...]:
@@ -93,8 +105,21 @@ class DirectoryStore:
         path = self._path(key)
         if verb == "PUT":
             with _explained("make the folder of object", path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                self._patiently(lambda: path.parent.mkdir(parents=True, exist_ok=True))
         return path.as_uri()
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        problem = OSError(errno.ESTALE, "the store is away")
+        for _ in attempts(transfer.PATIENCE_S, transfer.BACKOFF_S):
+            if not self.root.is_dir():
+                continue
+            try:
+                return action()
+            except OSError as error:
+                if error.errno not in transfer.PASSING_ERRNO and self.root.is_dir():
+                    raise
+                problem = error
+        raise problem
 
     def _path(self, key: str) -> Path:
         return _inside(self.folder, self.folder / check_key(key))
@@ -105,6 +130,11 @@ class DirectoryStore:
         for path in start.rglob("[!.]*"):  # the others are not finished
             if path.is_file() and path.relative_to(self.folder).as_posix().startswith(prefix):
                 yield path
+
+
+def _put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data)
 
 
 def _inside(folder: Path, path: Path) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 import certifi
 import urllib3
@@ -15,6 +17,8 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from serverless.credentials import is_variable
+from serverless.functions.backoff import LONGEST_S, jittered_s
+from serverless.functions.integrity import is_damaged
 from serverless.storage.protocol import (
     ObjectInfo,
     ObjectMissing,
@@ -26,7 +30,11 @@ from serverless.storage.protocol import (
 )
 from serverless.storage.settings import MinioSettings
 
+T = TypeVar("T")
+
 _MISSING = {"NoSuchKey", "NoSuchObject"}
+_DAMAGED = {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
+_BACKOFF_S = 0.2  # before a request is sent again, doubled before each later time
 
 
 def open_minio(settings: MinioSettings, prefix: str, environ: Mapping[str, str]) -> MinioStore:
@@ -56,8 +64,11 @@ def _client(settings: MinioSettings, endpoint: str, environ: Mapping[str, str]) 
         raise StoreError(f"store.ca_file={settings.ca_file}: no such file; name a PEM file, or null for certifi's")
     retries = urllib3.Retry(
         total=settings.retries,
-        backoff_factor=0.2,
-        status_forcelist=(500, 502, 503, 504),
+        backoff_factor=_BACKOFF_S,
+        backoff_max=LONGEST_S,
+        backoff_jitter=_BACKOFF_S,
+        status_forcelist=(429, 500, 502, 503, 504, 507),
+        allowed_methods=None,  # every request of ours may be sent twice, the POST that deletes too
         raise_on_status=False,
         respect_retry_after_header=False,  # a server must not decide how long a run hangs
     )
@@ -111,17 +122,14 @@ class MinioStore:
     def put(self, key: str, data: bytes) -> None:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
         with self.explained("write", key):
-            self._client.put_object(self.settings.bucket, self._name(key), io.BytesIO(data), len(data))
+            bucket, name = self.settings.bucket, self._name(key)
+            self._again(lambda: self._client.put_object(bucket, name, io.BytesIO(data), len(data)))
 
     def get(self, key: str) -> bytes:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
         with self.explained("read", key):
-            answer = self._client.get_object(self.settings.bucket, self._name(key))
-            try:
-                return bytes(answer.read())
-            finally:
-                answer.close()
-                answer.release_conn()
+            met: set[str] = set()
+            return self._again(lambda: self._read(key, met))
 
     def stat(self, key: str) -> ObjectInfo:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
@@ -176,6 +184,30 @@ class MinioStore:
                 f"cannot {doing} {self._where(key)}: {error}. Check that a server answers at store.endpoint="
                 f"{self.settings.endpoint}, and store.secure, store.ca_file and store.bucket"
             ) from error
+
+    def _again(self, action: Callable[[], T]) -> T:
+        """Do again what broke off, or was damaged, on the way; what the server refuses is final."""
+        for attempt in range(self.settings.retries):
+            try:
+                return action()
+            except urllib3.exceptions.MaxRetryError:
+                raise
+            except (S3Error, urllib3.exceptions.HTTPError) as error:
+                if isinstance(error, S3Error) and error.code not in _DAMAGED:
+                    raise
+            time.sleep(jittered_s(attempt + 1, _BACKOFF_S))
+        return action()
+
+    def _read(self, key: str, met: set[str]) -> bytes:
+        answer = self._client.get_object(self.settings.bucket, self._name(key))
+        try:
+            data = bytes(answer.read())
+        finally:
+            answer.close()
+            answer.release_conn()
+        if is_damaged(data, answer.headers.get("ETag", ""), met):
+            raise urllib3.exceptions.ProtocolError("what came are not the bytes that the store names (ETag)")
+        return data
 
     def _name(self, key: str) -> str:
         return f"{self.prefix}/{check_key(key)}"

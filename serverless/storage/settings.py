@@ -41,7 +41,8 @@ class MinioSettings:
     timeout_s
         Seconds to connect, and between two pieces of an answer.
     retries
-        How often a request is sent again after a connection error or an answer of 500, 502, 503, 504.
+        How often a request is sent again after a connection error, an answer of 429, 500, 502, 503, 504 or 507 (full),
+        or one that was damaged; the waits grow to 5 s, so that 8 retries get over some 20 s.
     functions_endpoint
         ``host:port`` as the functions reach it, where that differs (a cluster's inside name); the URLs that
         are granted are for it.
@@ -55,7 +56,7 @@ class MinioSettings:
     access_key_env: str = "MINIO_ACCESS_KEY"
     secret_key_env: str = "MINIO_SECRET_KEY"  # noqa: S105 - a name, not a secret
     timeout_s: float = 10.0
-    retries: int = 3
+    retries: int = 8
     functions_endpoint: str | None = None
 
 

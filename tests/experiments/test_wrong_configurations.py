@@ -59,6 +59,7 @@ def problems(*words, multirun=False):
         (["clients=70000", "partition=iid"], "clients", "70000", "60,000"),
         (["partition.alpha=1"], "partition.alpha", "1.0", "partition=dirichlet"),
         (["partition=dirichlet", "partition.alpha=0"], "partition.alpha", "0.0", "more than 0"),
+        (["platform.blocking_s=90"], "platform.blocking_s", "90.0", "60 seconds at most"),
         (["platform.client.memory_mb=0"], "platform.client.memory_mb", "0", "more than 0 MB"),
         (["experiment=a/b"], "experiment", "'a/b'", "plain name"),
         (["store.endpoint=h:1"], "store.endpoint", "'h:1'", "store=minio"),

@@ -6,7 +6,6 @@ Source of the paths, codes and fields: apache/openwhisk, ``docs/rest_api.md`` an
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -21,16 +20,14 @@ from serverless.functions.backoff import attempts
 from serverless.functions.openwhisk import INVOCATION
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.records import json_of, names, read_record
-from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
+from serverless.platforms.openwhisk.rest import Rest, is_unsent, words
+from serverless.platforms.protocol import FunctionSpec, Invocation
 
-POLL_S = 0.05  # before the second look at a record, doubled before each later one up to ...
-POLL_LONGEST_S = 1.0
+POLL_S, POLL_LONGEST_S = 0.05, 1.0  # before the second look at a record, and between later ones
 LOOK_FOR_S = 2.0  # how long a lost answer is looked for among the records
 _CLOCKS_APART_S = 60.0  # at most, the platform's and ours
 _PAGE = 200  # OpenWhisk's most
 _REFUSED = {429: "throttled", 408: "request timed out", 413: "payload too large", 401: "unauthorized", 403: "forbidden"}
-_BACKOFF_S = 0.2  # before a request is sent again, doubled before each later time
-_PASSING = (429, 502, 503, 504)  # of a request that may be sent twice
 
 
 @dataclass
@@ -46,7 +43,9 @@ class OpenWhiskClient:
     api_host: str
     auth: str = field(repr=False)
     settings: OpenWhiskSettings = field(default_factory=OpenWhiskSettings)
-    _local: threading.local = field(default_factory=threading.local, repr=False)
+
+    def __post_init__(self) -> None:
+        self._rest = Rest(self.api_host, self.auth, self.settings)
 
     def put_action(self, function: FunctionSpec, code: str, *, kind: str, binary: bool) -> None:
         """Create or overwrite an action; raises :class:`PlatformError`."""
@@ -68,49 +67,48 @@ class OpenWhiskClient:
 
     def actions(self) -> tuple[str, ...]:
         """Return the names of all actions of the namespace."""
-        names: list[str] = []
+        found: list[str] = []
         while True:
-            page = self.call("GET", f"actions?limit=200&skip={len(names)}").json()
-            names += [action["name"] for action in page]
-            if len(page) < 200:
-                return tuple(names)
+            page = self.call("GET", f"actions?limit={_PAGE}&skip={len(found)}").json()
+            found += [action["name"] for action in page]
+            if len(page) < _PAGE:
+                return tuple(found)
+
+    def call(self, verb: str, path: str, *, also: tuple[int, ...] = (), json: Any = None) -> requests.Response:
+        """Send a request that may be sent twice, and must succeed; see :meth:`Rest.call`."""
+        return self._rest.call(verb, path, also=also, json=json)
 
     def invoke(self, function: FunctionSpec, params: Mapping[str, Any]) -> Invocation:
         """Invoke an action, wait for its record, and tell what became of it.
 
-        One request is sent, never a second one: whether to try again is the caller's choice. An answer that is lost is
-        looked for among the platform's records, where the call's name is (:mod:`serverless.functions.openwhisk`).
+        The request is sent once: whether to try again is the caller's choice. An answer that is lost is looked for
+        among the platform's records, which name the call (:mod:`serverless.functions.openwhisk`).
         """
-        sent_at = now()
+        sent_at, name = now(), uuid.uuid4().hex
         give_up_at = time.monotonic() + 2 * function.timeout_s + self.settings.request_timeout_s
-        name = uuid.uuid4().hex
         path = f"actions/{quote(function.name)}?blocking=true&timeout={round(self.settings.blocking_s * 1000)}"
         try:
-            answer = self._send("POST", path, json={**params, INVOCATION: name})
-        except requests.ConnectTimeout as error:
-            return _failure("unreachable", error, may_have_run=False)
+            answer = self._rest.send("POST", path, json={**params, INVOCATION: name})
         except requests.RequestException as error:
-            if _is_refused(error):
-                return _failure("unreachable", error, may_have_run=False)
-            return self._find(function, name, sent_at) or _failure("no answer", error, may_have_run=True)
-        activation_id = answer.headers.get("x-openwhisk-activation-id")
+            kind = "unreachable" if is_unsent(error) else "no answer"
+            lost = Invocation(None, None, kind, f"{type(error).__name__}: {error}", may_have_run=not is_unsent(error))
+            return self._found(function, name, sent_at, lost)
         said = json_of(answer)
+        activation_id = said.get("activationId") or answer.headers.get("x-openwhisk-activation-id")
         if answer.status_code == 202:
-            return self._await_record(said.get("activationId") or activation_id, give_up_at)
+            return self._await_record(activation_id, give_up_at)
         if answer.status_code in (200, 502) and (invocation := read_record(said)):
             return invocation
         kind = _REFUSED.get(answer.status_code, f"HTTP {answer.status_code}")
-        if answer.status_code >= 500 or answer.ok:  # from somebody in between, or half an answer
-            if found := self._find(function, name, sent_at, got_over=kind):
-                return found
-            return Invocation(activation_id, None, kind, _words(answer, said), may_have_run=True)
-        return Invocation(activation_id, None, kind, _words(answer, said), may_have_run=False)
+        doubtful = answer.ok or answer.status_code >= 500  # half an answer, or one of somebody in between
+        refused = Invocation(activation_id, None, kind, words(answer, said), may_have_run=doubtful)
+        return self._found(function, name, sent_at, refused)
 
     def _await_record(self, activation_id: str | None, give_up_at: float) -> Invocation:
         """Poll for the record of an activation that goes on; it is 404 until the activation has ended."""
         for _ in attempts(give_up_at - time.monotonic(), POLL_S, POLL_LONGEST_S):
             try:
-                answer = self._send("GET", f"activations/{activation_id}")
+                answer = self._rest.send("GET", f"activations/{activation_id}")
             except requests.RequestException:
                 continue  # the platform may be back before the time is up
             if answer.ok and (invocation := read_record(json_of(answer))):
@@ -119,98 +117,25 @@ class OpenWhiskClient:
                 break
         return Invocation(activation_id, None, "no record", f"activation {activation_id} left no record in time")
 
-    def _find(
-        self, function: FunctionSpec, name: str, sent_at: float, got_over: str = "no answer"
-    ) -> Invocation | None:
-        """Look for the record of an invocation whose answer was lost; ``None`` if there is none (yet)."""
+    def _found(self, function: FunctionSpec, name: str, sent_at: float, lost: Invocation) -> Invocation:
+        """Return the record of an invocation whose answer was lost, if the platform has it by now."""
         since = round((sent_at - _CLOCKS_APART_S) * 1000)
-        for _ in attempts(LOOK_FOR_S, POLL_S, POLL_LONGEST_S):
+        for _ in attempts(LOOK_FOR_S, POLL_S, POLL_LONGEST_S) if lost.may_have_run else ():
             try:
-                for record in self._records(function.name, since):
-                    if names(record, name) and (invocation := read_record(record)):
-                        return replace(invocation, got_over=got_over)
+                mine = (record for record in self._records(function.name, since) if names(record, name))
+                if invocation := read_record(next(mine, None)):
+                    return replace(invocation, got_over=lost.error_kind)
             except (requests.RequestException, ValueError):
                 continue
-        return None
+        return lost
 
     def _records(self, action: str, since: int) -> Iterator[Any]:
         """Yield an action's records from a moment on (milliseconds since the epoch), the latest first."""
+        query = f"activations?name={quote(action)}&since={since}&limit={_PAGE}&docs=true"
         for skip in itertools.count(0, _PAGE):
-            page = self._send(
-                "GET", f"activations?name={quote(action)}&since={since}&limit={_PAGE}&skip={skip}&docs=true"
-            ).json()
-            yield from page
-            if not isinstance(page, list) or len(page) < _PAGE:
+            page = self._rest.send("GET", f"{query}&skip={skip}").json()
+            if not isinstance(page, list):
                 return
-
-    def call(self, verb: str, path: str, *, also: tuple[int, ...] = (), json: Any = None) -> requests.Response:
-        """Send a request that must succeed.
-
-        Raises
-        ------
-        PlatformError
-            If the platform cannot be reached, or answers anything but success or one of ``also``.
-        """
-        answer = self._send_again(verb, path, json)
-        if answer.ok or answer.status_code in also:
-            return answer
-        words = _words(answer, json_of(answer))
-        hint = f"; check the key in ${self.settings.auth_env}" if answer.status_code in (401, 403) else ""
-        raise PlatformError(f"OpenWhisk at {self.api_host}: {verb} {path}: {answer.status_code} {words}{hint}")
-
-    def _send_again(self, verb: str, path: str, json: Any) -> requests.Response:
-        """Send a request that may be sent twice, until the platform answers it for good or the patience is over."""
-        problem: requests.RequestException | None = None
-        for _ in attempts(self.settings.request_timeout_s, _BACKOFF_S):
-            try:
-                answer = self._send(verb, path, json=json)
-            except requests.RequestException as error:
-                problem = error
-                if isinstance(error, requests.exceptions.SSLError):
-                    break  # a certificate does not become good by waiting
-            else:
-                problem = None
-                if answer.status_code not in _PASSING:
-                    return answer
-        if problem is None:
-            return answer
-        raise PlatformError(
-            f"OpenWhisk at {self.api_host} cannot be reached ({type(problem).__name__}): {_advice(problem)}"
-        ) from problem
-
-    def _send(self, verb: str, path: str, *, json: Any = None) -> requests.Response:
-        url = f"{self.api_host}/api/v1/namespaces/{quote(self.settings.namespace)}/{path}"
-        time_outs = (self.settings.request_timeout_s, self.settings.blocking_s + self.settings.request_timeout_s)
-        return self._session().request(verb, url, json=json, timeout=time_outs, allow_redirects=False)
-
-    def _session(self) -> requests.Session:
-        """One session per thread: connections stay open, and no two threads share one."""
-        if not hasattr(self._local, "session"):
-            session = requests.Session()
-            session.trust_env = False
-            user, _, key = self.auth.partition(":")
-            session.auth = (user, key)
-            ca_file = self.settings.ca_file
-            session.verify = str(ca_file) if ca_file else self.settings.verify_tls
-            self._local.session = session
-        session_: requests.Session = self._local.session
-        return session_
-
-
-def _advice(error: requests.RequestException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not trusted; name the PEM file of its authority with platform.ca_file=PATH"
-    return "check platform.api_host, and that the deployment runs"
-
-
-def _is_refused(error: requests.RequestException) -> bool:
-    """Whether nobody listened at the other end: nothing was sent."""
-    return "NewConnectionError" in repr(error) or "Connection refused" in str(error)
-
-
-def _words(answer: requests.Response, said: Mapping[str, Any]) -> str:
-    return str(said.get("error") or answer.text[:200])
-
-
-def _failure(kind: str, error: Exception, *, may_have_run: bool) -> Invocation:
-    return Invocation(None, None, kind, f"{type(error).__name__}: {error}", may_have_run=may_have_run)
+            yield from page
+            if len(page) < _PAGE:
+                return

@@ -24,7 +24,11 @@ class OpenWhiskSettings:
         PEM file of a private authority that the functions trust when they reach the object store; it is shipped with
         their code. ``None`` leaves it to their image.
     request_timeout_s
-        Seconds to wait for an answer, beyond a function's own time limit.
+        Seconds to wait for an answer, beyond a function's own time limit; also how long a platform that is away or busy
+        is asked again where that does no harm.
+    blocking_s
+        Seconds that the platform is asked to hold an invocation's answer back for the function's end; then it answers
+        202, and the record is asked for. OpenWhisk's limit is 60.
     pool_memory_mb
         Embedded server only: memory of all containers together, MiB.
     invocations_per_minute, concurrent_invocations
@@ -38,6 +42,7 @@ class OpenWhiskSettings:
     ca_file: Path | None = None
     functions_ca_file: Path | None = None
     request_timeout_s: float = 30.0
+    blocking_s: float = 60.0
     pool_memory_mb: int = 3072
     invocations_per_minute: int = 6000
     concurrent_invocations: int = 200
