@@ -1,0 +1,30 @@
+"""Each fault under each policy: the run goes on, and learns exactly what its counted updates say."""
+
+from __future__ import annotations
+
+import pytest
+
+from serverless.policies import Deadline, FirstK, RoundPolicy, WaitAll
+from tests.faults.cases import CASES, Case
+from tests.faults.laws import assert_nothing_was_lost_or_doubled
+from tests.faults.matrix import Matrix
+from tests.faults.world import World
+
+pytestmark = pytest.mark.slow
+
+POLICIES: dict[str, RoundPolicy] = {
+    "wait_all": WaitAll(),
+    "first_k (2 of 3)": FirstK(2),
+    "deadline (1 s, 2 of 3)": Deadline(deadline_s=1.0, min_updates=2),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_whatever_goes_wrong_every_counted_update_is_averaged_once_and_no_other(
+    world: World, matrix: Matrix, case: Case, policy: str
+) -> None:
+    day = world.live(case, POLICIES[policy])
+    assert day.happened, "the fault did not happen"
+    assert_nothing_was_lost_or_doubled(day, world.mnist, POLICIES[policy])
+    matrix.add(case.name, policy, day)

@@ -1,0 +1,228 @@
+"""A small real world to break: the embedded server and a real S3 server, each behind a failing proxy."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from metrics.recorder import Recorder
+from metrics.tables import read_run
+from serverless import keeper
+from serverless.dispatcher import Retries
+from serverless.emulator.launcher import start_emulator
+from serverless.emulator.settings import EmulatorSettings
+from serverless.package import package
+from serverless.platforms.openwhisk import client as openwhisk_client
+from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.platforms.openwhisk.deploy import OpenWhisk
+from serverless.platforms.protocol import FunctionSpec
+from serverless.policies import RoundPolicy
+from serverless.storage import DirectorySettings, MinioSettings, open_store
+from serverless.storage.local_server import start_minio
+from task.data import DataSettings, Mnist, load_mnist
+from task.job import FederatedJob
+from task.runtime import ONE_THREAD
+from task.weights import sha256
+from tests.faults.cases import Case
+from tests.faults.proxy import FaultProxy, faulty
+
+JOB = FederatedJob(
+    model="mlp50", optimizer="sgd", batch_size=20, local_epochs=1, clients=3, clients_per_round=3, rounds=2, seed=7
+)
+IMAGES_PER_CLIENT = 40
+MEMORY_MB = 512
+TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a run left behind.
+
+    Parameters
+    ----------
+    rounds, invocations
+        Its tables.
+    final_sha256
+        Hash of its final weights.
+    happened
+        The faults that were made to happen, by name.
+    sent
+        Invocations that reached the platform's proxy.
+    left
+        Keys of objects that are still in the store.
+    """
+
+    rounds: pd.DataFrame
+    invocations: pd.DataFrame
+    final_sha256: str
+    happened: list[str]
+    sent: int
+    left: list[str]
+
+    @property
+    def participants(self) -> list[tuple[int, ...]]:
+        """Return the clients of each round whose updates were averaged, in ascending order."""
+        rows = self.invocations[(self.invocations.function == "client") & (self.invocations.status == "success")]
+        return [tuple(sorted(rows[rows.server_round == number].client_id)) for number in self.rounds.server_round]
+
+
+@dataclass
+class World:
+    """Servers that are shared by many runs; functions stay warm."""
+
+    platform: FaultProxy
+    store: FaultProxy
+    s3: MinioSettings
+    folder: Path
+    mnist: Mnist
+    api_host: str
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def function_plan(self) -> Path:
+        """The file that the client function looks into."""
+        return self.folder / "functions.json"
+
+    def settings(self, policy: RoundPolicy, **changes: Any) -> keeper.ServerlessSettings:
+        """Return the settings of a run behind the proxies."""
+        settings = keeper.ServerlessSettings(
+            platform=OpenWhiskSettings(
+                api_host=f"http://{self.platform.endpoint}", request_timeout_s=2.0, blocking_s=3.0
+            ),
+            store=replace(self.s3, endpoint=self.store.endpoint),
+            data=DataSettings(self.folder),
+            client=FunctionSpec("client", MEMORY_MB, TIMEOUT_S),
+            aggregator=FunctionSpec("aggregator", MEMORY_MB, TIMEOUT_S),
+            in_flight=JOB.clients_per_round,
+            policy=policy,
+            retries=Retries(max_attempts=4, max_refused=8, backoff_s=0.2, longest_backoff_s=2.0),
+        )
+        return replace(settings, **changes)
+
+    def live(self, case: Case, policy: RoundPolicy, job: FederatedJob = JOB) -> Day:
+        """Make a run on which a fault falls."""
+        run_id = f"day-{next(self._numbers)}"
+        directory = self.folder / run_id
+        directory.mkdir()
+        self.plan(case)
+        settings = self.settings(policy)
+        if case.directory:
+            settings = replace(settings, store=DirectorySettings(directory / "drive"))
+        recorder = AwayRecorder(run_id, directory)
+        recorder.away = (directory / "drive", case.away_s) if case.away_s else None
+        weights = keeper.run(job, settings, recorder)
+        if recorder.timer:
+            recorder.timer.join()
+        tables = {name: read_run(directory, name).to_pandas() for name in ("rounds", "invocations")}
+        self.store.plan()
+        left = open_store(settings.store, f"runs/{run_id}").list()
+        return Day(
+            tables["rounds"],
+            tables["invocations"],
+            sha256(weights),
+            self.happened(recorder),
+            sum("POST" in request for request in self.platform.requests),
+            [info.key for info in left],
+        )
+
+    def plan(self, case: Case) -> None:
+        """Have a fault happen from now on."""
+        self.platform.plan(*case.platform)
+        self.store.plan(*case.store)
+        entry = {"kind": case.function, "client_id": 1, "server_round": 1, "attempt": 1}
+        self.function_plan.write_text(json.dumps([entry] if case.function else []))
+        self.function_plan.with_suffix(".happened").unlink(missing_ok=True)
+
+    def happened(self, recorder: AwayRecorder) -> list[str]:
+        """Return the faults that did happen."""
+        told = self.function_plan.with_suffix(".happened")
+        functions = told.read_text().split() if told.exists() else []
+        wires = [each.fault.label for each in (*self.platform.happened, *self.store.happened)]
+        return [*wires, *functions, *(["away"] if recorder.timer else [])]
+
+
+class AwayRecorder(Recorder):
+    """Takes the store's folder away between two rounds, and brings it back some seconds later."""
+
+    away: tuple[Path, float] | None = None
+    timer: threading.Timer | None = None
+
+    def round(self, *args: Any) -> None:
+        """See :class:`Recorder`."""
+        super().round(*args)
+        if self.away and not self.timer:
+            drive, seconds = self.away
+            hidden = drive.rename(drive.with_name("hidden"))
+            self.timer = threading.Timer(seconds, lambda: hidden.rename(drive))
+            self.timer.start()
+
+
+@contextmanager
+def small_world(folder: Path, data: DataSettings) -> Iterator[World]:
+    """Start the servers and the proxies for the time of the context."""
+    settings = EmulatorSettings(
+        pool_memory_mb=6 * MEMORY_MB,
+        memory_max_mb=6 * MEMORY_MB,
+        invocations_per_minute=100_000,
+        concurrent_invocations=1000,
+        container_env=ONE_THREAD,
+    )
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        emulator = stack.enter_context(start_emulator(settings, folder / "emulator.log"))
+        s3 = stack.enter_context(start_minio(folder / "minio", folder / "minio.log"))
+        for name, value in {**s3.env, "OPENWHISK_AUTH": emulator.auth}.items():
+            patch.setenv(name, value)
+        platform = stack.enter_context(faulty(emulator.api_host))
+        store = stack.enter_context(faulty(f"http://{s3.endpoint}"))
+        store.partner = platform
+        world = World(platform, store, s3.settings(), folder, few_images(data), emulator.api_host)
+        patch.setattr(keeper, "load_mnist", lambda _: world.mnist)
+        patch.setattr(openwhisk_client, "LOOK_FOR_S", 1.0)
+        keep_warm(patch, world.function_plan)
+        yield world
+
+
+def few_images(data: DataSettings) -> Mnist:
+    """Return so little of MNIST that training takes no time."""
+    mnist, count = load_mnist(data), JOB.clients * IMAGES_PER_CLIENT
+    return Mnist(
+        mnist.train_images[:count], mnist.train_labels[:count], mnist.test_images[:100], mnist.test_labels[:100], "few"
+    )
+
+
+def keep_warm(patch: pytest.MonkeyPatch, plan: Path) -> None:
+    """Deploy the client function that fails by plan, and each function once: another deployment starts cold."""
+    deploy, deployed = OpenWhisk.deploy, set()
+
+    def once(platform: OpenWhisk, function: FunctionSpec) -> None:
+        if function not in deployed:
+            deploy(platform, function)
+            deployed.add(function)
+
+    patch.setattr(OpenWhisk, "deploy", once)
+    patch.setattr("serverless.platforms.openwhisk.deploy.package", lambda *args: faulty_package(plan, *args))
+
+
+def faulty_package(plan: Path, wrapper: str, *rest: Any) -> bytes:
+    """Return a function's zip, the client's with another ``__main__.py``."""
+    data = package(wrapper, *rest)
+    if wrapper != "openwhisk_client":
+        return data
+    main = Path(__file__).with_name("faulty_client.py").read_text().replace("@PLAN@", str(plan))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as real, zipfile.ZipFile(buffer, "w") as altered:
+        for entry in real.infolist():
+            altered.writestr(entry, main if entry.filename == "__main__.py" else real.read(entry))
+    return buffer.getvalue()
