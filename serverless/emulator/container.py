@@ -17,12 +17,12 @@ from typing import Any
 
 import aiohttp
 
-from serverless.emulator.action import Action
 from serverless.emulator.container_host import ContainerHost
 from serverless.emulator.logs import ContainerLogs
 from serverless.emulator.memory import MemoryLimit
 from serverless.emulator.proxy import TOKEN_HEADER, TOKEN_VARIABLE
 from serverless.emulator.settings import MIB
+from serverless.emulator.workload import Workload
 
 _PROXY = Path(__file__).with_name("proxy.py")
 
@@ -43,10 +43,11 @@ class Answer:
 class Container(asyncio.SubprocessProtocol):
     """One container: started, initialised once, run many times, stopped while idle, destroyed.
 
-    It serves the one revision of the one action that it was started for.
+    It serves the one revision of the one action that it was started for; a pre-warmed one is started for a kind of
+    action and gets its ``action`` later.
     """
 
-    def __init__(self, host: ContainerHost, action: Action) -> None:
+    def __init__(self, host: ContainerHost, action: Workload) -> None:
         self._host = host
         self.action = action
         self.is_initialized = False
@@ -73,19 +74,31 @@ class Container(asyncio.SubprocessProtocol):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             # The listening socket is handed down: the first request waits in its queue until the proxy is up.
             self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            command = (host.settings.python, "-P", _PROXY, listener.fileno(), os.getpid())
             self._transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: self,
-                *map(str, command),
+                *map(str, self._command(listener.fileno())),
                 stdin=asyncio.subprocess.DEVNULL,
                 cwd=home,
-                env=host.environment(self.action, home) | {TOKEN_VARIABLE: self._token},
+                env=host.environment(self.action, home) | self._environment(),
                 pass_fds=(listener.fileno(),),
                 start_new_session=True,
             )
         self._limit.admit(self._transport.get_pid())
         if self._is_killed:
             self._signal(signal.SIGKILL)
+
+    def _command(self, listening_fd: int) -> tuple[object, ...]:
+        """Return the program that a container runs, and its arguments: it serves an inherited listening socket."""
+        return self._host.settings.python, "-P", _PROXY, listening_fd, os.getpid()
+
+    def _environment(self) -> dict[str, str]:
+        """Return what that program finds in its environment, beside what every container does."""
+        return {TOKEN_VARIABLE: self._token}
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the process was started; it may have ended since."""
+        return self._transport is not None
 
     @property
     def is_alive(self) -> bool:

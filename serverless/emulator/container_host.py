@@ -8,9 +8,9 @@ from pathlib import Path
 
 import aiohttp
 
-from serverless.emulator.action import Action
 from serverless.emulator.memory import MemoryEnforcer
 from serverless.emulator.settings import EmulatorSettings
+from serverless.emulator.workload import Workload
 
 # A container sees as little of the machine's environment as one in a cluster: what programs need to start.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
@@ -40,7 +40,7 @@ class ContainerHost:
     directory: Path
     api_host: str
 
-    def environment(self, action: Action, home: Path) -> dict[str, str]:
+    def environment(self, action: Workload, home: Path) -> dict[str, str]:
         """Return the whole environment of a container."""
         return {
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},

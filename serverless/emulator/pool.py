@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
-from serverless.emulator.action import Action
 from serverless.emulator.container import Container
+from serverless.emulator.prewarm import Prewarmed
 from serverless.emulator.settings import EmulatorSettings
+from serverless.emulator.workload import Workload
+
+log = logging.getLogger(__name__)
 
 
 class PoolClosedError(Exception):
@@ -18,7 +23,7 @@ class PoolClosedError(Exception):
 
 @dataclass(frozen=True)
 class _Waiting:
-    action: Action
+    action: Workload
     container: asyncio.Future[Container]
 
 
@@ -35,10 +40,11 @@ class _Idle:
 class ContainerPool:
     """Hands out containers, first come, first served, as OpenWhisk's invoker does.
 
-    An activation gets an idle container of its action's revision if there is one; else a new one if the budget
-    has room for its memory limit; else a new one in the room of the least recently used idle ones; else it
-    waits, and so do those behind it. Idle containers are paused after a while, and destroyed after a longer one.
-    The budget counts a container until its process has ended.
+    An activation gets an idle container of its action's revision if there is one; else a pre-warmed one of its kind
+    and memory limit; else a new one if the budget has room for its memory limit; else a new one in the room of the
+    least recently used idle ones; else it waits, and so do those behind it. Idle containers are paused after a while,
+    and destroyed after a longer one; pre-warmed ones stay, and are replaced when they are taken. The budget counts a
+    container until its process has ended.
 
     Parameters
     ----------
@@ -48,18 +54,19 @@ class ContainerPool:
         Makes a container that has not been started.
     """
 
-    def __init__(self, settings: EmulatorSettings, new_container: Callable[[Action], Container]) -> None:
+    def __init__(self, settings: EmulatorSettings, new_container: Callable[[Workload], Container]) -> None:
         self._settings = settings
         self._new_container = new_container
         self._waiting: deque[_Waiting] = deque()
+        self._prewarmed = Prewarmed(settings.stem_cells, new_container)
         self._idle: list[_Idle] = []  # the least recently used first
         self._busy: set[Container] = set()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._used_mb = 0
         self._ending_mb = 0  # the part of the used that will soon be free
         self._is_closed = False
 
-    async def acquire(self, action: Action) -> Container:
+    async def acquire(self, action: Workload) -> Container:
         """Return a container for ``action`` that is the caller's until :meth:`release`; a new one is not started.
 
         Raises
@@ -83,6 +90,13 @@ class ContainerPool:
             self._end(container)
         self._dispatch()
 
+    def prewarm(self) -> None:
+        """Start the pre-warmed containers that are missing, as far as the budget has room."""
+        for action in () if self._is_closed else tuple(self._prewarmed.missing()):
+            if self._used_mb + action.limits.memory <= self._settings.pool_memory_mb:
+                self._used_mb += action.limits.memory
+                self._watch(self._start(self._prewarmed.add(action)))
+
     async def close(self) -> None:
         """Destroy every container; activations that wait or run end now."""
         self._is_closed = True
@@ -90,22 +104,27 @@ class ContainerPool:
             self._waiting.popleft().container.set_exception(PoolClosedError())
         for idle in list(self._idle):
             self._retire(idle)
-        while self._busy or self._ending:
-            await asyncio.gather(*(container.kill() for container in self._busy), *self._ending)
+        for cell in self._prewarmed.started():
+            self._drop(cell)
+        while self._busy or self._tasks:
+            await asyncio.gather(*(container.kill() for container in self._busy), *self._tasks)
             await asyncio.sleep(0)  # who ran in a killed container gives it back
 
     def _dispatch(self) -> None:
         for idle in [idle for idle in self._idle if not idle.container.is_alive]:
             self._retire(idle)
+        for cell in self._prewarmed.ended():
+            self._drop(cell)
         while self._waiting:
             action = self._waiting[0].action
-            container = self._warm(action) or self._fresh(action)
+            container = self._warm(action) or self._prewarmed.take(action) or self._fresh(action)
             if container is None:
                 return
             self._busy.add(container)
             self._waiting.popleft().container.set_result(container)
+        self.prewarm()
 
-    def _warm(self, action: Action) -> Container | None:
+    def _warm(self, action: Workload) -> Container | None:
         for idle in reversed(self._idle):  # the most recently used, so that the others can grow old
             if idle.container.action.revision == action.revision:
                 self._unlist(idle)
@@ -113,7 +132,7 @@ class ContainerPool:
                 return idle.container
         return None
 
-    def _fresh(self, action: Action) -> Container | None:
+    def _fresh(self, action: Workload) -> Container | None:
         missing_mb = self._used_mb + action.limits.memory - self._settings.pool_memory_mb
         if missing_mb <= 0:
             self._used_mb += action.limits.memory
@@ -136,9 +155,27 @@ class ContainerPool:
 
     def _end(self, container: Container) -> None:
         self._ending_mb += container.action.limits.memory
-        task = asyncio.create_task(self._finish(container))
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._watch(self._finish(container))
+
+    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start(self, cell: Container) -> None:
+        try:
+            await cell.start()
+        except OSError:
+            log.exception("no pre-warmed container")
+            self._prewarmed.failures += 1
+            self._drop(cell)
+        if self._is_closed:
+            self._drop(cell)
+        self._dispatch()
+
+    def _drop(self, cell: Container) -> None:
+        if self._prewarmed.discard(cell):
+            self._end(cell)
 
     async def _finish(self, container: Container) -> None:
         await container.kill()
