@@ -44,7 +44,8 @@ def median_by_round(rounds: pd.DataFrame, by: Sequence[str], column: str) -> pd.
 def draw_lines(axes: Axes, shown: pd.DataFrame, column: str) -> None:
     """Draw a line per ``system``, with a band where there are several runs.
 
-    Rounds that only some of a system's runs reached are left out: their median would be another's.
+    Rounds that only some of a system's runs reached are left out: their median would be another's. Accuracies of equal
+    learning lie on top of each other, so their lines get rims; no other quantity does.
     """
     systems = list(shown["system"].unique())
     for place, system in enumerate(systems):
@@ -52,7 +53,7 @@ def draw_lines(axes: Axes, shown: pd.DataFrame, column: str) -> None:
         rows = rows[rows["n"] == rows["n"].max()]
         n, colour = rows["n"].max(), backend_colour(rows["backend"].iloc[0])
         marker = "o" if len(rows) <= _MARKED else None
-        look = lay_over(place, len(systems))
+        look = lay_over(place, len(systems)) if column == "test_accuracy" else lay_over(0, 1)
         axes.plot(rows["server_round"], rows[column], color=colour, marker=marker, label=f"{system}, n = {n}", **look)
         if n > 1:
             low = rows["interval_low"].fillna(rows["lowest"])
