@@ -23,9 +23,10 @@ from metrics.rows import invocation_row, round_row
 from metrics.tables import InvocationRow
 from task.aggregation import StreamingAverage
 from task.data import DataSettings, Mnist, load_mnist
+from task.engine import engine_name, load_engine
 from task.evaluation import Evaluation, evaluate
 from task.job import FederatedJob
-from task.runtime import ONE_THREAD, tensorflow
+from task.runtime import ONE_THREAD
 from task.selection import select_clients
 from task.weights import Weights, dumps, loads, sha256
 
@@ -62,9 +63,9 @@ def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> W
     concurrent.futures.process.BrokenProcessPool
         If a worker process dies.
     """
-    with recorder.setup("load the data and TensorFlow"):
+    with recorder.setup("load the data and the model's engine"):
         mnist = load_mnist(settings.data)
-        tensorflow()
+        load_engine(engine_name(job.model))
     point = recorder.resume_point()
     weights, states = start_of(job, point)
     with recorder.setup(f"start {settings.workers} workers"):

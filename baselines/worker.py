@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from metrics.clocks import now
 from metrics.probe import Probe, WorkReport
 from task.data import DataSettings, Mnist, load_mnist
+from task.engine import engine_name, load_engine
 from task.job import FederatedJob
 from task.partition import Partition, make_partition
-from task.runtime import tensorflow
 from task.training import local_update
 from task.weights import dumps, loads
 
@@ -40,8 +40,8 @@ _workers: list[_Worker] = []
 
 
 def start(job: FederatedJob, data: DataSettings) -> None:
-    """Make this process a worker: import TensorFlow, read the images, deal them."""
-    tensorflow()
+    """Make this process a worker: import the model's engine, read the images, deal them."""
+    load_engine(engine_name(job.model))
     mnist = load_mnist(data)
     partition = make_partition(job, mnist.train_labels)
     _workers.append(_Worker(job, mnist, partition, ready_at=now()))

@@ -10,7 +10,9 @@ import io
 import zipfile
 from pathlib import Path
 
+from serverless.functions.engine import ENGINE
 from serverless.functions.transfer import TRUSTED
+from task.engine import EngineName
 
 ROOT = Path(__file__).resolve().parent.parent
 _SHIPPED = (
@@ -26,7 +28,7 @@ _SHIPPED = (
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
-def package(wrapper: str, trusted: Path | None = None) -> bytes:
+def package(wrapper: str, trusted: Path | None = None, engine: EngineName | None = None) -> bytes:
     """Return the zip of a function.
 
     Parameters
@@ -36,6 +38,8 @@ def package(wrapper: str, trusted: Path | None = None) -> bytes:
     trusted
         PEM file of the authorities that the function is to trust when it reaches the object store; ``None``: those of
         its image.
+    engine
+        What a cold start imports; ``None``: nothing before there is work.
 
     Raises
     ------
@@ -49,11 +53,17 @@ def package(wrapper: str, trusted: Path | None = None) -> bytes:
             _add(archive, path.relative_to(ROOT).as_posix(), path)
         if trusted is not None:
             _add(archive, TRUSTED, trusted)
+        if engine is not None:
+            _write(archive, ENGINE, f"{engine}\n".encode())
     return buffer.getvalue()
 
 
 def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    _write(archive, name, path.read_bytes())
+
+
+def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
-    archive.writestr(entry, path.read_bytes())
+    archive.writestr(entry, content)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-ModelName = Literal["cnn", "nn"]
+ModelName = Literal["cnn", "nn", "mlp50"]
 OptimizerName = Literal["sgd", "adam", "nadam"]
 PartitionScheme = Literal["shards", "iid", "dirichlet"]
 OptimizerStatePolicy = Literal["reset", "keep"]

@@ -1,8 +1,8 @@
-"""The two models of Chadha, Jindal and Gerndt (2020), as data.
+"""The models, as data: two of Chadha, Jindal and Gerndt (2020), and the small one of r-gg (2024), ``mlp50``.
 
 A model is a tuple of layers. From that one description follow the parameters and their initial values (numpy, so
-that a controller needs no TensorFlow), the forward pass that is trained, and the Keras model that the
-training loop is proved against.
+that a controller needs no TensorFlow), the forward pass that an engine trains, and the Keras model that the
+training loops are proved against.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ MODELS: dict[ModelName, tuple[Layer, ...]] = {
         Dense("logits", LABELS, relu=False),
     ),
     "nn": (Dense("dense1", 500), Dense("logits", LABELS, relu=False)),
+    "mlp50": (Dense("dense1", 50), Dense("logits", LABELS, relu=False)),
 }
 
 
 def parameter_shapes(model: ModelName) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each parameter, in the model's order: ``cnn`` 582,026 and ``nn`` 397,510 values."""
+    """Return the shape of each parameter, in the model's order: ``cnn`` 582,026, ``nn`` 397,510, ``mlp50`` 39,760."""
     shapes: dict[str, tuple[int, ...]] = {}
     shape = IMAGE_SHAPE
     for layer in MODELS[model]:
@@ -89,21 +90,6 @@ def initial_weights(model: ModelName, seed: int) -> Weights:
 def pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Scale grey values 0..255 to [0, 1], by numpy: TensorFlow would multiply by 1/255, which rounds otherwise."""
     return np.divide(images, 255, dtype=np.float32)
-
-
-def forward(model: ModelName, parameters: dict[str, Any], images: Any) -> Any:
-    """Compute logits [batch, 10] from float32 images [batch, 28, 28] in [0, 1], inside a TensorFlow graph."""
-    tf = tensorflow()
-    values = tf.reshape(images, [-1, *IMAGE_SHAPE])
-    for layer in MODELS[model]:
-        kernel, bias = parameters[f"{layer.name}/kernel"], parameters[f"{layer.name}/bias"]
-        if isinstance(layer, Conv):
-            values = tf.nn.bias_add(tf.nn.conv2d(values, kernel, strides=1, padding="VALID"), bias)
-            values = tf.nn.max_pool2d(tf.nn.relu(values), ksize=2, strides=2, padding="VALID")
-        else:
-            values = tf.matmul(tf.reshape(values, [-1, kernel.shape[0]]), kernel) + bias
-            values = tf.nn.relu(values) if layer.relu else values
-    return values
 
 
 def as_keras(model: ModelName) -> Any:

@@ -1,6 +1,7 @@
 """The ClientApp: what a node of the federation does when a message arrives.
 
-It imports no TensorFlow before it has to train: a process that only says who it is starts in a fraction of the time.
+It imports no engine (TensorFlow, say) before it has to train: a process that only says who it is starts in a fraction
+of the time.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from baselines.flower.records import (
 from metrics.clocks import now
 from metrics.probe import Probe
 from task.data import DataSettings, Mnist, load_mnist
+from task.engine import engine_name, load_engine
 from task.job import FederatedJob
 from task.partition import Partition, make_partition
-from task.runtime import tensorflow
 from task.training import local_update
 
 PARTITION = "partition-id"  # Flower's own key: a simulated node has it, a SuperNode gets it by --node-config
@@ -52,7 +53,7 @@ def query(message: Message, context: Context) -> Message:
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """Train the global weights on this node's partition, and measure what it takes."""
-    tensorflow()
+    load_engine(engine_name(plan_of(context).job.model))
     probe = Probe(ready_at=now())
     try:
         content = _train(message, context, probe)

@@ -18,7 +18,7 @@ from baselines.flower.strategy import OrderedFedAvg
 from baselines.resuming import rounds_left, start_of
 from metrics.recorder import Recorder
 from task.data import load_mnist
-from task.runtime import tensorflow
+from task.engine import engine_name, load_engine
 from task.weights import dumps
 
 _POLL_S = 0.1
@@ -43,8 +43,8 @@ def main(grid: Grid, context: Context) -> None:
 
 def _serve(grid: Grid, plan: Plan) -> None:
     recorder = Recorder(plan.run_id, plan.directory, plan.watcher, plan.part)
-    with recorder.setup("import TensorFlow on the server"):
-        tensorflow()
+    with recorder.setup("import the model's engine on the server"):
+        load_engine(engine_name(plan.job.model))
     with recorder.setup("load the test images"):
         mnist = load_mnist(plan.data)
     with recorder.setup("wait for the Flower nodes"):

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from metrics.probe import Probe
+from serverless.functions.engine import import_engine
 from serverless.functions.payload import unpack_images
 from serverless.functions.transfer import deliver, fetch
 from task.job import FederatedJob
-from task.runtime import tensorflow
 from task.training import local_update
 from task.weights import dumps, loads
 
-tensorflow()  # a cold start pays for the import, not the first client's training
+import_engine()
 
 
 def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:

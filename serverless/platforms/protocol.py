@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from task.engine import EngineName
+
 
 class PlatformError(RuntimeError):
     """The platform refused, could not be reached, or answered something else than its API says."""
@@ -22,11 +24,14 @@ class FunctionSpec:
         Memory limit of its containers, MiB.
     timeout_s
         Time limit of an invocation, seconds.
+    engine
+        What a cold start imports, so that the first piece of work need not; ``None``: nothing.
     """
 
     name: str
     memory_mb: int
     timeout_s: float
+    engine: EngineName | None = None
 
 
 @dataclass(frozen=True)

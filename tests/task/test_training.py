@@ -1,4 +1,4 @@
-"""The in-graph loop against Keras' fit, and the laws that make a run repeatable."""
+"""The training loops of both engines against Keras' fit, and the laws that make a run repeatable."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -41,7 +41,7 @@ def update(job, data, client_id=0, server_round=1, weights=None, state=None):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["nn", "cnn"])
+@pytest.mark.parametrize("model", ["nn", "cnn", "mlp50"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "nadam"])
 @pytest.mark.parametrize("num_examples", [60, 57], ids=["whole batches", "last batch short"])
 def test_one_epoch_equals_keras_fit(model, optimizer, num_examples, client_data):
@@ -71,20 +71,23 @@ def test_one_epoch_equals_keras_fit(model, optimizer, num_examples, client_data)
 
 
 @pytest.mark.slow
-def test_an_update_does_not_depend_on_what_the_process_did_before(client_data):
-    first = update(job(), client_data)
-    update(job(), client_data, client_id=1, server_round=3)
-    again = update(job(), client_data)
+@pytest.mark.parametrize("model", ["nn", "mlp50"])
+def test_an_update_does_not_depend_on_what_the_process_did_before(model, client_data):
+    the_job = job(model=model)
+    first = update(the_job, client_data)
+    update(the_job, client_data, client_id=1, server_round=3)
+    again = update(the_job, client_data)
     assert sha256(first.weights) == sha256(again.weights)
     assert first.optimizer_state is None
-    other_order = update(job(), client_data, client_id=1)
+    other_order = update(the_job, client_data, client_id=1)
     assert sha256(first.weights) != sha256(other_order.weights)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["nn", "mlp50"])
 @pytest.mark.parametrize("optimizer", ["adam", "nadam"])
-def test_kept_optimizer_state_goes_on_where_it_stopped(optimizer, client_data):
-    keep = job(optimizer=optimizer, optimizer_state="keep")
+def test_kept_optimizer_state_goes_on_where_it_stopped(model, optimizer, client_data):
+    keep = job(model=model, optimizer=optimizer, optimizer_state="keep")
     first = update(keep, client_data)
     assert first.optimizer_state["step"] == 6
     second = update(keep, client_data, server_round=2, weights=first.weights, state=first.optimizer_state)
@@ -116,8 +119,8 @@ def test_batch_order_is_every_image_once_an_epoch_decided_by_seed_client_and_rou
     assert not any(np.array_equal(order, other) for other in others)
 
 
-@pytest.mark.parametrize(("model", "parameters"), [("cnn", 582_026), ("nn", 397_510)])
-def test_models_have_the_papers_number_of_parameters(model, parameters):
+@pytest.mark.parametrize(("model", "parameters"), [("cnn", 582_026), ("nn", 397_510), ("mlp50", 39_760)])
+def test_models_have_the_published_number_of_parameters(model, parameters):
     assert sum(int(np.prod(shape)) for shape in parameter_shapes(model).values()) == parameters
     weights = initial_weights(model, seed=3)
     assert {name: array.shape for name, array in weights.items()} == parameter_shapes(model)
