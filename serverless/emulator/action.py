@@ -12,12 +12,21 @@ PROVIDE_API_KEY = "provide-api-key"
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one action: milliseconds, MiB, MiB, activations at once in one container."""
+    """Limits of one action: milliseconds, MiB, MiB, activations at once in one container, containers.
+
+    The last two are kept and shown, as by an OpenWhisk whose Python image takes one activation at a time and that
+    has no scheduler service: they change nothing.
+    """
 
     timeout: int
     memory: int
     logs: int
     concurrency: int = 1
+    instances: int | None = None
+
+    def to_json(self) -> dict[str, int]:
+        """Return OpenWhisk's ``limits`` object."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -94,9 +103,12 @@ class Action:
         """Namespace, package and name."""
         return f"{NAMESPACE}/{self.path}"
 
-    def is_annotated(self, key: str) -> bool:
-        """Whether an annotation is there and truthy."""
-        return key in self.annotations and bool(self.annotations[key].value)
+    def is_annotated(self, key: str, *, if_missing: bool = False) -> bool:
+        """Whether an annotation is truthy: neither false, nor null, 0 or the empty string."""
+        if key not in self.annotations:
+            return if_missing
+        value = self.annotations[key].value
+        return bool(value) or isinstance(value, list | dict)
 
     def summary(self) -> dict[str, Any]:
         """Return the entry of a list of actions."""
@@ -107,7 +119,7 @@ class Action:
             "publish": self.publish,
             "annotations": key_values(self.annotations),
             "updated": self.updated,
-            "limits": asdict(self.limits),
+            "limits": self.limits.to_json(),
             "exec": {"binary": self.exec.binary},
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from serverless.emulator.action import NAMESPACE, Action
@@ -64,6 +64,8 @@ class Activation:
         Length of the initialisation; None in a warm container.
     timed_out
         Whether the time limit ended it.
+    binding
+        The package binding that it was invoked through, if any.
     """
 
     activation_id: str
@@ -75,6 +77,12 @@ class Activation:
     init_time: int | None = None
     timed_out: bool = False
     logs: tuple[str, ...] = ()
+    binding: str | None = None
+
+    @property
+    def invoked_path(self) -> str:
+        """``NAME`` or ``PACKAGE/NAME`` that lists are filtered by: of the binding, where there is one."""
+        return f"{self.binding}/{self.action.name}" if self.binding else self.action.path
 
     def _annotations(self) -> list[dict[str, Any]]:
         annotations = {
@@ -82,10 +90,12 @@ class Activation:
             "waitTime": self.wait_time,
             "kind": self.action.exec.kind,
             "timeout": self.timed_out,
-            "limits": asdict(self.action.limits),
+            "limits": self.action.limits.to_json(),
         }
         if self.init_time is not None:
             annotations["initTime"] = self.init_time
+        if self.binding is not None:
+            annotations["binding"] = f"{NAMESPACE}/{self.binding}"
         return [{"key": key, "value": value} for key, value in annotations.items()]
 
     def _common(self) -> dict[str, Any]:

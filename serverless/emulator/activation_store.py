@@ -45,7 +45,7 @@ class ActivationStore:
         def matching() -> Iterator[Activation]:
             for record in self._records.values():
                 if (
-                    (path is None or record.action.path == path)
+                    (path is None or record.invoked_path == path)
                     and (since is None or record.start >= since)
                     and (upto is None or record.start <= upto)
                 ):

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from aiohttp import web
 
 from serverless.emulator import messages
+from serverless.emulator.action import NAMESPACE
 from serverless.emulator.activation import APPLICATION_ERROR, DEVELOPER_ERROR, SUCCESS, Activation
-from serverless.emulator.api_common import CONTROLLER, TRANSACTION_ID, flag, json_object, page, reply
+from serverless.emulator.api_common import CONTROLLER, TRANSACTION_ID, flag, json_object, page, received, reply
 from serverless.emulator.errors import ApiError
+from serverless.emulator.names import check_name
 
-_NAME = re.compile(r"\w|\w[\w@ .&-]{0,254}[\w@.&-]", re.ASCII)
-_MAX_NAME = 256
 _ACTIVATION_ID = "x-openwhisk-activation-id"
 _HTTP_STATUS = {SUCCESS: 200, APPLICATION_ERROR: 502, DEVELOPER_ERROR: 502}
 
 
 def action_routes(root: str) -> list[web.RouteDef]:
     """Return the routes below ``root``; an action is ``NAME`` or ``PACKAGE/NAME``."""
-    routes = [web.get(root, _list), web.get(f"{root}/", _list)]
+    routes = [web.get(path, _list) for path in (root, f"{root}/", f"{root}/{{package}}/")]
     for path in (f"{root}/{{name}}", f"{root}/{{package}}/{{name}}"):
         routes += [
             web.get(path, _get, allow_head=False),
@@ -32,40 +31,42 @@ def action_routes(root: str) -> list[web.RouteDef]:
 
 
 def _path(request: web.Request) -> str:
-    parts = [request.match_info[part] for part in ("package", "name") if part in request.match_info]
-    for part in parts:
-        if len(part) > _MAX_NAME:
-            raise ApiError(400, messages.name_too_long(len(part), _MAX_NAME))
-        if not _NAME.fullmatch(part):
-            raise ApiError(400, messages.ILLEGAL_NAME)
-    return "/".join(parts)
+    return "/".join(check_name(request.match_info[part]) for part in ("package", "name") if part in request.match_info)
 
 
 async def _list(request: web.Request) -> web.Response:
-    actions = [action.summary() for action in request.app[CONTROLLER].actions()]
-    return reply(page(request, "actions", actions))
+    catalogue = request.app[CONTROLLER].catalogue
+    package = request.match_info.get("package")
+    actions = catalogue.actions() if package is None else catalogue.actions_in(check_name(package))
+    return reply(page(request, "actions", [action.summary() for action in actions]))
 
 
 async def _get(request: web.Request) -> web.Response:
     code = flag(request, "code", default=True)
-    return reply(request.app[CONTROLLER].action(_path(request)).to_json(code=code))
+    resolved = request.app[CONTROLLER].catalogue.resolve(_path(request))
+    shown = resolved.action.to_json(code=code)
+    if resolved.binding and not code:  # only OpenWhisk's metadata of an action has the field
+        shown["binding"] = f"{NAMESPACE}/{resolved.binding}"
+    return reply(shown)
 
 
 async def _put(request: web.Request) -> web.Response:
-    path, overwrite = _path(request), flag(request, "overwrite")
+    catalogue, path = request.app[CONTROLLER].catalogue, _path(request)
+    catalogue.check_owner(path)
+    overwrite = flag(request, "overwrite")
     body = await json_object(request)
-    return reply(request.app[CONTROLLER].put_action(path, body, overwrite=overwrite).to_json())
+    return reply(catalogue.put_action(path, body, overwrite=overwrite).to_json())
 
 
 async def _delete(request: web.Request) -> web.Response:
-    return reply(request.app[CONTROLLER].delete_action(_path(request)).to_json())
+    return reply(request.app[CONTROLLER].catalogue.delete_action(_path(request)).to_json())
 
 
 async def _invoke(request: web.Request) -> web.Response:
     controller = request.app[CONTROLLER]
     path = _path(request)
     controller.throttle.check()
-    size, allowed = len(await request.read()), controller.settings.max_payload_bytes
+    size, allowed = len(await received(request)), controller.settings.max_payload_bytes
     if size > allowed:
         raise ApiError(413, messages.too_big("Request", size, allowed))
     wait_s = _wait_s(request) if flag(request, "blocking") else 0.0

@@ -11,6 +11,7 @@ from serverless.emulator import messages
 from serverless.emulator.activation import Activation
 from serverless.emulator.api_common import CONTROLLER, flag, page, reply
 from serverless.emulator.errors import ApiError
+from serverless.emulator.names import is_name
 
 _ID_LENGTH = 32
 _ID_DIGITS = frozenset("0123456789abcdef")
@@ -58,7 +59,7 @@ async def _list(request: web.Request) -> web.Response:
 
 def _name(request: web.Request) -> str | None:
     name = request.query.get("name", "").strip("/ ")
-    if name.count("/") > 1:
+    if name.count("/") > 1 or not all(map(is_name, filter(None, name.split("/")))):
         raise ApiError(400, messages.malformed_query("name", messages.bad_name_filter(name)))
     return name or None
 

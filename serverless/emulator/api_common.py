@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from serverless.emulator import messages
+from serverless.emulator.action import NAMESPACE
 from serverless.emulator.controller import Controller
 from serverless.emulator.errors import ApiError
 
@@ -21,6 +23,11 @@ def reply(value: object, status: int = 200, headers: dict[str, str] | None = Non
     """Return ``value`` as JSON, compact like OpenWhisk's."""
     body = json.dumps(value, separators=(",", ":")).encode()
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def is_own(request: web.Request) -> bool:
+    """Whether a request is for the caller's own namespace, by its name or as ``_``."""
+    return request.match_info.get("namespace", NAMESPACE) in ("_", NAMESPACE)
 
 
 def flag(request: web.Request, name: str, *, default: bool = False) -> bool:
@@ -69,15 +76,30 @@ def _number(request: web.Request, name: str, collection: str, default: int) -> i
         raise ApiError(400, messages.malformed_query(name, reason)) from None
 
 
+async def received(request: web.Request) -> bytes:
+    """Return the body.
+
+    Raises
+    ------
+    ApiError
+        408 if it has not arrived within the time for it.
+    """
+    try:
+        async with asyncio.timeout(request.app[CONTROLLER].settings.request_timeout_s):
+            return await request.read()
+    except TimeoutError:
+        raise ApiError(408, messages.REQUEST_TIMEOUT) from None
+
+
 async def json_object(request: web.Request) -> dict[str, Any]:
     """Return the body, which must be a JSON object; nothing at all is an empty one.
 
     Raises
     ------
     ApiError
-        400 for anything else, 415 if it is not said to be JSON.
+        400 for anything else, 408 if it does not arrive, 415 if it is not said to be JSON.
     """
-    body = await request.read()
+    body = await received(request)
     if not body:
         return {}
     if request.content_type != "application/json":

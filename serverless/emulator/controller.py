@@ -1,4 +1,4 @@
-"""Between the REST API and the invoker: the actions, who may invoke, and who waits for how long."""
+"""Between the REST API and the invoker: what there is, and who may invoke it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from serverless.emulator import messages
-from serverless.emulator.action import Action
-from serverless.emulator.action_request import put_action
 from serverless.emulator.activation import Activation, new_activation_id
 from serverless.emulator.activation_store import ActivationStore
+from serverless.emulator.catalogue import Catalogue
 from serverless.emulator.errors import ApiError
 from serverless.emulator.invocation import Invocation
 from serverless.emulator.invoker import Invoker
@@ -34,54 +33,11 @@ class Controller:
     def __init__(self, settings: EmulatorSettings, invoker: Invoker, auth: str) -> None:
         self.settings = settings
         self.auth = auth
+        self.catalogue = Catalogue(settings)
         self.activations = ActivationStore(settings.activations_kept)
         self.throttle = Throttle(settings.invocations_per_minute, settings.concurrent_invocations)
         self._invoker = invoker
-        self._actions: dict[str, Action] = {}
         self._running: set[asyncio.Task[Activation]] = set()  # the loop itself holds tasks only weakly
-
-    def put_action(self, path: str, body: Mapping[str, Any], *, overwrite: bool) -> Action:
-        """Create an action, or its next version.
-
-        Raises
-        ------
-        ApiError
-            409 if there is one and ``overwrite`` is not set; 400 and 413 as in :func:`put_action`.
-        """
-        old = self._actions.get(path)
-        action = put_action(path, body, old, self.settings)
-        if old and not overwrite:
-            raise ApiError(409, messages.ALREADY_EXISTS)
-        self._actions[path] = action
-        return action
-
-    def action(self, path: str) -> Action:
-        """Return an action.
-
-        Raises
-        ------
-        ApiError
-            404 if there is none.
-        """
-        if path not in self._actions:
-            raise ApiError(404, messages.NOT_FOUND)
-        return self._actions[path]
-
-    def delete_action(self, path: str) -> Action:
-        """Remove an action and return what it was; its activations run to their end.
-
-        Raises
-        ------
-        ApiError
-            404 if there is none.
-        """
-        action = self.action(path)
-        del self._actions[path]
-        return action
-
-    def actions(self) -> list[Action]:
-        """Return all actions, the last updated first."""
-        return sorted(self._actions.values(), key=lambda action: action.revision, reverse=True)
 
     def invoke(self, path: str, payload: Mapping[str, Any], transaction_id: str) -> asyncio.Task[Activation]:
         """Start an activation; its task's name is the activation id.
@@ -89,9 +45,10 @@ class Controller:
         Raises
         ------
         ApiError
-            404 if there is no such action; 400 if ``payload`` sets a parameter that is final.
+            404 if there is no such action; 409 if it is something else; 400 if ``payload`` sets a final parameter.
         """
-        action = self.action(path)
+        resolved = self.catalogue.resolve(path)
+        action = resolved.action
         if action.is_annotated("final"):
             fixed = {key for key, parameter in action.parameters.items() if parameter.value is not None}
             if fixed & payload.keys():
@@ -103,6 +60,7 @@ class Controller:
             arguments=defaults | dict(payload),
             transaction_id=transaction_id,
             api_key=self.auth,
+            binding=resolved.binding,
         )
         self.throttle.active += 1
         task = asyncio.create_task(self._run(invocation), name=invocation.activation_id)

@@ -17,12 +17,16 @@ class Invocation:
 
     Parameters
     ----------
+    action
+        With the parameters of its package and binding.
     arguments
         Default parameters with the caller's merged over them.
     transaction_id
         The request's.
     api_key
         The server's key; the function sees it only if its action asks for it.
+    binding
+        The package binding that the action is invoked through, if any.
     arrived_at
         When the request came, seconds since the epoch by :func:`metrics.clocks.now`.
     """
@@ -32,6 +36,7 @@ class Invocation:
     arguments: Mapping[str, Any]
     transaction_id: str
     api_key: str = field(repr=False)
+    binding: str | None = None
     arrived_at: float = field(default_factory=now)
 
     def init_body(self) -> dict[str, Any]:
@@ -67,7 +72,7 @@ class Invocation:
             "transaction_id": self.transaction_id,
             "deadline": str(int(now() * 1000) + action.limits.timeout),
         }
-        return context | ({"api_key": self.api_key} if action.is_annotated(PROVIDE_API_KEY) else {})
+        return context | ({"api_key": self.api_key} if action.is_annotated(PROVIDE_API_KEY, if_missing=True) else {})
 
 
 def _as_text(value: object) -> str:

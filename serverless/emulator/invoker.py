@@ -50,7 +50,7 @@ class Invoker:
         keep = False
         try:
             container.logs.begin(invocation.action.limits.logs * MIB)
-            if not container.is_initialized:
+            if not container.is_started:
                 await container.start()
             record = await _run_in(container, invocation)
             keep = record.response.status_code < DEVELOPER_ERROR
@@ -105,6 +105,7 @@ def _record(invocation: Invocation, timed: _Timed) -> Activation:
         response=timed.response,
         init_time=None if timed.init_s is None else int(timed.init_s * 1000),
         timed_out=timed.timed_out,
+        binding=invocation.binding,
     )
 
 

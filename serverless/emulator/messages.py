@@ -13,7 +13,15 @@ FINAL_PARAMETERS = "Request defines parameters that are not allowed (e.g., reser
 EXEC_UNDEFINED = "exec undefined"
 ILLEGAL_NAME = "The name of the entity contains illegal characters."
 ILLEGAL_ACTIVATION_ID = "The activation id is not valid."
+NOT_A_PACKAGE_OR_ACTION = "Resource by this name exists but is not in this collection."
+NO_BOUND_PACKAGE = "Binding references a package that does not exist."
+PACKAGE_NO_BINDING = "Resource is a package and cannot be converted into a binding."
+BINDING_OF_BINDING = "Cannot bind to another package binding."
+BOUND_NO_PACKAGE = "Cannot bind to a resource that is not a package."
+NOT_ON_BINDING = "Operation not permitted on package binding."
+TOO_FEW_INSTANCES = "Action container concurrency must be greater than or equal to 0."
 DOCS_WITH_COUNT = "The parameter 'docs' is not permitted with 'count'."
+REQUEST_TIMEOUT = "The request did not arrive in time."
 INTERNAL = "There was an internal server error."
 
 # Results of activations that failed.
@@ -40,6 +48,22 @@ def malformed_content(reason: str) -> str:
 def malformed_query(name: str, reason: str) -> str:
     """400: a query parameter that cannot be read."""
     return f"The query parameter '{name}' was malformed:\n{reason}"
+
+
+def reserved_package(name: str) -> str:
+    """400: a package that cannot be made."""
+    return f"Package name '{name}' is reserved."
+
+
+def package_not_empty(count: int) -> str:
+    """409: a package that is deleted without force."""
+    entities = "entity" if count == 1 else "entities"
+    return f"Package not empty (contains {count} {entities}). Set force param or delete package contents."
+
+
+def too_many_instances(allowed: int) -> str:
+    """400: more instances of an action than activations of the namespace."""
+    return f"Max action instance concurrency must not exceed your namespace concurrency of {allowed}."
 
 
 def unknown_kind(kind: str, kinds: tuple[str, ...]) -> str:

@@ -76,6 +76,7 @@ async def serve(settings: EmulatorSettings, auth: str, host: str, port: int) -> 
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()
+            pool.prewarm()
             yield Serving(api_host, memory.name)
         finally:
             await asyncio.gather(*(site.stop() for site in list(runner.sites)))

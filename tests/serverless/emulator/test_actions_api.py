@@ -115,6 +115,7 @@ def test_list_refuses_bad_queries(whisk, query, says):
 
 
 def test_actions_in_a_package_keep_to_themselves(whisk):
+    whisk.request("PUT", "packages/tools", json={})
     whisk.put("tools/same", HELLO)
     whisk.put("same", "def main(args):\n    return {'package': None}\n")
     assert whisk.request("GET", "actions/tools/same").json()["namespace"] == "guest/tools"
@@ -130,6 +131,14 @@ def test_actions_in_a_package_keep_to_themselves(whisk):
         ({"exec": {"kind": "python:3"}}, "'code' must be a string"),
         ({"exec": {"kind": "python:3", "code": "x", "main": 1}}, "if defined, 'main' be a string"),
         ({"exec": []}, "'exec' has the wrong type"),
+        ({"version": "1.x"}, "semantic version malformed"),
+        ({"version": "0.0.0"}, "semantic version malformed"),
+        ({"version": 1}, "semantic version malformed"),
+        ({"delAnnotations": [1]}, "'delAnnotations' must be a list of strings"),
+        ({"annotations": [{"key": "a"}]}, "parameters malformed!"),
+        ({"parameters": [{"key": "a", "value": 1, "init": "yes"}]}, "parameters malformed!"),
+        ({"limits": {"instances": -1}}, "must be greater than or equal to 0."),
+        ({"limits": {"instances": 1001}}, "must not exceed your namespace concurrency of 1000."),
         ({"parameters": [{"value": 1}]}, "parameters malformed!"),
         ({"limits": {"memory": "1"}}, "memory size limit must be whole number"),
         ({"limits": {"memory": 513}}, "memory size 513 MB exceeds allowed threshold of 512 MB"),
@@ -176,3 +185,41 @@ def test_code_and_parameters_have_a_size(start):
     assert too_many.json()["error"] == "parameters larger than allowed: 103 > 100 bytes."
     beyond_reading = whisk.put("big", "#" * (6 << 20))
     assert beyond_reading.status_code == 413
+
+
+@pytest.mark.parametrize(("given", "stored"), [("1", "1.0.0"), ("2.3", "2.3.0"), ("2.3.4.5", "2.3.4")])
+def test_a_version_of_ones_own_is_filled_up(whisk, given, stored):
+    assert whisk.put("versioned", HELLO, overwrite=True, version=given).json()["version"] == stored
+
+
+def test_limits_that_are_only_kept(start, tools):
+    whisk = start(action_concurrency_max=5, concurrent_invocations=7)
+    limits = {"concurrency": 5, "instances": 7, "logs": None}
+    action = whisk.put("wide", HELLO, limits=limits).json()
+    assert action["limits"] == {"timeout": 60000, "memory": 256, "logs": 10, "concurrency": 5, "instances": 7}
+    assert whisk.put("wide", HELLO, limits={"concurrency": 6}, overwrite=True).status_code == 400
+    assert whisk.put("wide", HELLO, limits={"instances": 8}, overwrite=True).status_code == 400
+    assert whisk.request("GET", "limits").json()["maxActionConcurrency"] == 5
+    assert tools.annotations(whisk.call("wide").json())["limits"] == action["limits"]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "shown"),
+    [
+        ([{"key": "provide-api-key", "value": {}}], True),
+        ([{"key": "provide-api-key", "value": ""}], False),
+        ([], False),
+    ],
+)
+def test_a_truthy_annotation_gives_the_function_its_key(whisk, annotations, shown):
+    code = "import os\ndef main(args):\n    return {'key': '__OW_API_KEY' in os.environ}\n"
+    whisk.put("keyed", code, overwrite=True, annotations=annotations)
+    assert whisk.call("keyed", result="true").json() == {"key": shown}
+    whisk.request("DELETE", "actions/keyed")
+
+
+def test_without_the_annotation_at_all_the_function_gets_its_key(whisk):
+    code = "import os\ndef main(args):\n    return {'key': '__OW_API_KEY' in os.environ}\n"
+    whisk.put("old_style", code)
+    whisk.put("old_style", code, overwrite=True, delAnnotations=["provide-api-key"])
+    assert whisk.call("old_style", result="true").json() == {"key": True}

@@ -6,6 +6,7 @@ import pytest
 @pytest.fixture(scope="module")
 def history(whisk):
     """Five activations of two actions, the ids in order."""
+    whisk.request("PUT", "packages/pack", json={})
     for name in ("alpha", "beta", "pack/alpha"):
         whisk.put(name, f"def main(args):\n    print('line of {name}')\n    return args\n")
     names = ("alpha", "beta", "alpha", "pack/alpha", "alpha")
@@ -53,7 +54,9 @@ def test_docs_are_whole_records(whisk, history):
     assert both.json()["error"] == "The parameter 'docs' is not permitted with 'count'."
 
 
-@pytest.mark.parametrize("query", [{"since": "noon"}, {"upto": "1.5"}, {"name": "a/b/c"}, {"limit": "201"}])
+@pytest.mark.parametrize(
+    "query", [{"since": "noon"}, {"upto": "1.5"}, {"name": "a/b/c"}, {"name": "-a"}, {"limit": "201"}]
+)
 def test_list_refuses_bad_filters(whisk, query):
     assert whisk.request("GET", "activations", params=query).status_code == 400
 

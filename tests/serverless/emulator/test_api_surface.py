@@ -1,5 +1,8 @@
 """What belongs to no collection: authentication, roots, limits, unknown routes."""
 
+import base64
+import socket
+
 import pytest
 import requests
 
@@ -69,3 +72,41 @@ def test_unknown_routes_and_methods(whisk):
 def test_a_clients_transaction_id_is_kept(whisk):
     answer = whisk.request("GET", "nothing", headers={"X-Request-ID": "mine"})
     assert answer.headers["X-Request-ID"] == answer.json()["code"] == "mine"
+
+
+def test_other_origins_may_use_the_api(whisk):
+    asked = requests.options(f"{whisk.api}/namespaces/_/actions/x", timeout=10)
+    assert (asked.status_code, asked.text) == (200, "OK")
+    for answer in (asked, whisk.request("GET", "limits"), whisk.request("GET", "actions/missing")):
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Access-Control-Allow-Methods"] == "GET, DELETE, POST, PUT, HEAD"
+        assert answer.headers["Access-Control-Allow-Headers"].startswith("Authorization, Origin, ")
+    assert "Access-Control-Allow-Origin" not in requests.get(f"{whisk.handle.api_host}/ping", timeout=10).headers
+
+
+def test_a_trailing_slash_makes_no_difference(whisk):
+    assert whisk.session.get(f"{whisk.api}/namespaces/", timeout=10).json() == ["guest"]
+    for path in ("limits", "actions", "packages", "activations"):
+        assert whisk.request("GET", f"{path}/").status_code == 200
+
+
+def test_there_are_no_rules_and_triggers(whisk):
+    for collection in ("rules", "triggers"):
+        assert whisk.request("GET", collection).json() == []
+        assert whisk.request("GET", collection, params={"count": "true"}).json() == {collection: 0}
+        assert whisk.request("GET", collection, params={"limit": "201"}).status_code == 400
+        assert whisk.request("PUT", f"{collection}/one", json={}).status_code == 404
+
+
+def test_a_body_that_does_not_arrive_in_time(start):
+    whisk = start(request_timeout_s=0.2)
+    whisk.put("waiting", "def main(args):\n    return {}\n")
+    host, port = whisk.handle.api_host.removeprefix("http://").split(":")
+    key = base64.b64encode(whisk.handle.auth.encode()).decode()
+    head = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\nAuthorization: Basic " + key
+    for request in ("POST /api/v1/namespaces/_/actions/waiting", "PUT /api/v1/namespaces/_/packages/waiting"):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(f"{request} HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
+            answer = connection.recv(65536).decode()
+        assert answer.startswith("HTTP/1.1 408 ")
+        assert '{"error":"The request did not arrive in time."' in answer

@@ -16,6 +16,8 @@ from serverless.emulator.launcher import EmulatorStartError, start_emulator
 from serverless.emulator.settings import EmulatorSettings
 
 PID = "import os, time\ndef main(args):\n    time.sleep(args.get('s', 0))\n    return {'pid': os.getpid()}\n"
+# Of the guest in OpenWhisk's own set-ups (ansible/files/auth.guest): everybody knows it.
+PUBLISHED_KEY = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 PROGRAM = [sys.executable, "-m", "serverless.emulator"]
 
 
@@ -141,6 +143,7 @@ def test_a_key_can_be_given_by_file_or_variable(tmp_path, by_file):
     ("arguments", "says"),
     [
         (["--host", "0.0.0.0"], "can be reached from other machines"),
+        (["--host", "0.0.0.0", "--auth-file", "{published}"], "not the guest's that OpenWhisk publishes"),
         (["--config", "{missing}"], "No such file"),
         (["--config", "{bad}"], "unknown emulator setting(s) memory_max; known: pool_memory_mb,"),
         (["--auth-file", "{bad}"], "must have the form uuid:key"),
@@ -150,7 +153,8 @@ def test_a_key_can_be_given_by_file_or_variable(tmp_path, by_file):
 def test_it_refuses_to_start_and_says_why(tmp_path, arguments, says):
     (tmp_path / "bad").write_text('{"memory_max": 1}' if "--config" in arguments else "no colon")
     (tmp_path / "key").write_text("me:secret")
-    paths = {name: tmp_path / name for name in ("missing", "bad", "key")}
+    (tmp_path / "published").write_text(PUBLISHED_KEY)
+    paths = {name: tmp_path / name for name in ("missing", "bad", "key", "published")}
     command = [*PROGRAM, *(argument.format(**paths) for argument in arguments)]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert refused.returncode == 2
