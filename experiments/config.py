@@ -41,6 +41,16 @@ class PartitionConfig:
 
 
 @dataclass
+class RoundPolicyConfig:
+    """When functions' rounds are closed; a key that the policy does not use is null. Older results know none."""
+
+    name: str = "wait_all"
+    k: int | None = None
+    deadline_s: float | None = None
+    min_updates: int | None = None
+
+
+@dataclass
 class FunctionConfig:
     """The limits of one function."""
 
@@ -65,6 +75,9 @@ class PlatformConfig:
     concurrent_invocations: int = MISSING
     in_flight: int | None = MISSING
     max_attempts: int = MISSING
+    max_refused: int = 8
+    backoff_s: float = 1.0
+    longest_backoff_s: float = 30.0
     grant_s: int = MISSING
     client: FunctionConfig = field(default_factory=FunctionConfig)
     aggregator: FunctionConfig = field(default_factory=FunctionConfig)
@@ -221,6 +234,7 @@ class ExperimentConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ExperimentConfig:
+    round_policy: RoundPolicyConfig = field(default_factory=RoundPolicyConfig)
         """Rebuild a configuration from :meth:`to_dict`; keys and types are checked again.
 
         Raises

@@ -64,9 +64,14 @@ BACKENDS: dict[str, Backend] = {
         "baselines.flower", settings.flower, settings.in_flower, ("workers", "flower"), settings.check_flower
     ),
     "openwhisk": Backend(
-        "serverless.keeper", settings.serverless, settings.on_a_platform, ("workers", "platform", "store")
+        "serverless.keeper",
+        settings.serverless,
+        settings.on_a_platform,
+        ("workers", "round_policy", "platform", "store"),
     ),
 }
 PLATFORMS = ("openwhisk",)
+ROUND_POLICIES = ("wait_all", "first_k", "deadline")
 STORES = ("directory", "minio")
+CLUSTERS = ("none", "kubernetes")
 FLOWER_RUNTIMES = ("deployment", "simulation")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from experiments.config import ExperimentConfig, StoreConfig
 from experiments.errors import ConfigError
-from metrics.provenance import usable_cores
+from metrics.provenance import usable_cores, usable_memory_bytes
 from task.data import DataSettings
 from task.job import (
     FederatedJob,
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from baselines.inprocess import InprocessSettings
     from serverless.keeper import ServerlessSettings
     from serverless.storage import StoreSettings
+    from serverless.policies import RoundPolicy
 
+
+_POOL_SHARE = 0.8  # of the machine's memory for containers: the keeper, the server and the store need some, too
 
 @dataclass(frozen=True)
 class Placement:
@@ -138,7 +141,8 @@ def anything_goes(job: FederatedJob, config: ExperimentConfig) -> None:
 
 def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
     """Return the settings of the function keeper."""
-    from serverless.keeper import ServerlessSettings  # noqa: PLC0415 - only if it is asked for
+    from serverless.dispatcher import Retries  # noqa: PLC0415 - only if it is asked for
+    from serverless.keeper import ServerlessSettings  # noqa: PLC0415
     from serverless.platforms.openwhisk.config import OpenWhiskSettings  # noqa: PLC0415
     from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
 
@@ -153,8 +157,7 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
             functions_ca_file=_path(config.store.functions_ca_file or config.store.ca_file),
             request_timeout_s=platform.request_timeout_s,
             blocking_s=platform.blocking_s,
-            pool_memory_mb=platform.pool_memory_mb
-            or in_flight(config) * platform.client.memory_mb + platform.aggregator.memory_mb,
+            pool_memory_mb=pool_memory_mb(config),
             invocations_per_minute=platform.invocations_per_minute,
             concurrent_invocations=platform.concurrent_invocations,
         ),
@@ -163,7 +166,13 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
         in_flight=in_flight(config),
         client=FunctionSpec("client", platform.client.memory_mb, platform.client.timeout_s),
         aggregator=FunctionSpec("aggregator", platform.aggregator.memory_mb, platform.aggregator.timeout_s),
-        max_attempts=platform.max_attempts,
+        policy=round_policy(config),
+        retries=Retries(
+            max_attempts=platform.max_attempts,
+            max_refused=platform.max_refused,
+            backoff_s=platform.backoff_s,
+            longest_backoff_s=platform.longest_backoff_s,
+        ),
         grant_s=platform.grant_s,
     )
 

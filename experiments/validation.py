@@ -9,7 +9,7 @@ from typing import get_args
 from experiments.access import access_problems
 from experiments.config import ExperimentConfig, FunctionConfig
 from experiments.errors import ConfigError, one_of, wrong
-from experiments.registry import BACKENDS, FLOWER_RUNTIMES, PLATFORMS, STORES
+from experiments.registry import BACKENDS, FLOWER_RUNTIMES, PLATFORMS, ROUND_POLICIES, STORES
 from metrics.cost import prices
 from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme
 
@@ -81,6 +81,9 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("platform.max_attempts", config.platform.max_attempts),
         ("platform.invocations_per_minute", config.platform.invocations_per_minute),
         ("platform.concurrent_invocations", config.platform.concurrent_invocations),
+        ("platform.max_refused", config.platform.max_refused),
+        ("round_policy.k", config.round_policy.k),
+        ("round_policy.min_updates", config.round_policy.min_updates),
     ):
         if count is not None and count < 1:
             yield wrong(key, count, "must be 1 or more")
@@ -95,6 +98,9 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("platform.grant_s", config.platform.grant_s, " seconds"),
         ("store.timeout_s", config.store.timeout_s, " seconds"),
         *_limits("platform.client", config.platform.client),
+        ("platform.backoff_s", config.platform.backoff_s, " seconds"),
+        ("platform.longest_backoff_s", config.platform.longest_backoff_s, " seconds"),
+        ("round_policy.deadline_s", config.round_policy.deadline_s, " seconds"),
         *_limits("platform.aggregator", config.platform.aggregator),
     ):
         if number is not None and not (math.isfinite(number) and number > 0):
@@ -153,6 +159,7 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
         yield from _serverless(config)
 
 
+    yield from _round_policy(config)
 def _partition(config: ExperimentConfig) -> Iterator[str]:
     partition = config.partition
     for key, value, scheme in (
@@ -179,6 +186,20 @@ def _serverless(config: ExperimentConfig) -> Iterator[str]:
             yield wrong("store.endpoint", store.endpoint, "must be host:port of the server, and store.bucket a name")
     elif store.endpoint is not None:
         yield wrong("store.endpoint", store.endpoint, "is for store=minio; here store.name=directory")
+def _round_policy(config: ExperimentConfig) -> Iterator[str]:
+    chosen, most = config.round_policy, config.clients_per_round
+    for key, value, name in (
+        ("k", chosen.k, "first_k"),
+        ("deadline_s", chosen.deadline_s, "deadline"),
+        ("min_updates", chosen.min_updates, "deadline"),
+    ):
+        if (value is None) == (chosen.name == name):
+            only = f"is for round_policy={name}, and needed there; here round_policy.name={chosen.name}"
+            yield wrong(f"round_policy.{key}", value, only)
+        elif value is not None and key != "deadline_s" and value > most >= 1:
+            yield wrong(f"round_policy.{key}", value, f"must be from 1 to clients_per_round={most}")
+
+
     elif platform.api_host is not None:
         yield wrong(
             "store.name",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.configured import first_k, function_memory_mb, partition_label
+from metrics.configured import deadline_label, first_k, function_memory_mb, partition_label
 
 BACKENDS = ("inprocess", "flower", "openwhisk")  # the order in which they are shown
 BASELINE = "inprocess"
@@ -25,7 +25,8 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "local_epochs": lambda value: f"E={value}",
     "clients_per_round": lambda value: f"{value} a round",
     "clients": lambda value: f"of {value} clients",
-    "first_k": lambda value: "" if pd.isna(value) else f"closed after the first {value:g}",
+    "first_k": lambda value: "" if pd.isna(value) else f"functions' rounds closed after the first {value:g}",
+    "deadline": lambda value: f"functions' rounds closed {value}" if value else "",
     "partition": str,
     "optimizer_state": lambda value: f"optimizer state {value}",
     "max_rounds": lambda value: f"at most {value} rounds",
@@ -47,7 +48,10 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     its backend, with what tells it from other systems of that backend, and whether it was emulated.
     """
     labelled = runs.assign(
-        partition=partition_label(runs), first_k=first_k(runs), function_memory_mb=function_memory_mb(runs)
+        partition=partition_label(runs),
+        first_k=first_k(runs),
+        deadline=deadline_label(runs),
+        function_memory_mb=function_memory_mb(runs),
     )
     varying = [name for name in _FORMATS if labelled[name].nunique(dropna=False) > 1]
     labelled["cell"] = [_describe(row, varying) for _, row in labelled.iterrows()]

@@ -15,9 +15,32 @@ def function_memory_mb(runs: pd.DataFrame) -> pd.Series[float]:
 
 
 def first_k(runs: pd.DataFrame) -> pd.Series[float]:
-    """Return after how many updates each run closed a round; null where it waited for all of them."""
-    found = pd.Series([_at(config, "first_k") for config in _configs(runs)], index=runs.index)
-    return found.astype("float64")
+    """Return after how many updates functions closed a round under each run's configuration; null for all of them.
+
+    Backends without functions always wait for all; a run of theirs has the number of the functions it stands beside.
+    """
+    names = [_at(config, "round_policy", "name") for config in _configs(runs)]
+    counts = [_at(config, "round_policy", "k") for config in _configs(runs)]
+    found = [k if name == "first_k" else None for name, k in zip(names, counts, strict=True)]
+    return pd.Series(found, index=runs.index).astype("float64")
+
+
+def deadline_label(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return when functions closed a round that has a deadline, such as ``after 60 s and 2 updates``; else ""."""
+    labels = [_deadline(_at(config, "round_policy")) for config in _configs(runs)]
+    return pd.Series(labels, index=runs.index, dtype="str")
+
+
+def _deadline(policy: Any) -> str:
+    if _at(policy, "name") != "deadline":
+        return ""
+    return f"after {policy['deadline_s']:g} s and {policy['min_updates']} updates"
+
+
+def waits_for_all(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Return whether each run averaged the updates of all clients that it selected."""
+    early = first_k(runs).notna() | (deadline_label(runs) != "")
+    return ~(early & runs["platform"].notna())
 
 
 def partition_label(runs: pd.DataFrame) -> pd.Series[str]:

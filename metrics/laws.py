@@ -52,8 +52,14 @@ def _a_phase_is_negative(tables: Tables) -> pd.Series[bool]:
     return (tables["rounds"][[f"{part}_s" for part in (*PHASES, UNATTRIBUTED)]] < -CLOCK_S).any(axis="columns")
 
 
-def _counts_differ(tables: Tables) -> pd.Series[bool]:
+def _in_time(tables: Tables) -> pd.DataFrame:
+    """Return the attempts that a round's counts are about: those that had ended when it was closed."""
     rows = tables["invocations"]
+    return rows[rows["status"] != "discarded"]
+
+
+def _counts_differ(tables: Tables) -> pd.Series[bool]:
+    rows = _in_time(tables)
     averaged = (rows["function"] == "client") & (rows["status"] == "success")
     found = rows.assign(
         attempts=1,
@@ -67,7 +73,7 @@ def _counts_differ(tables: Tables) -> pd.Series[bool]:
 
 
 def _cpu_differs(tables: Tables) -> pd.Series[bool]:
-    return _told_otherwise(tables["rounds"], tables["invocations"], ["cpu_s"])["cpu_s"].abs() > _ROUNDING
+    return _told_otherwise(tables["rounds"], _in_time(tables), ["cpu_s"])["cpu_s"].abs() > _ROUNDING
 
 
 def _told_otherwise(rounds: pd.DataFrame, invocations: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -75,6 +81,15 @@ def _told_otherwise(rounds: pd.DataFrame, invocations: pd.DataFrame, columns: li
     sums = invocations[[*_ROUND, *columns]].groupby(_ROUND)[columns].sum(min_count=1)
     found = sums.reindex(pd.MultiIndex.from_frame(rounds[_ROUND])).set_axis(rounds.index)
     return rounds[columns].astype("float64") - found.astype("float64")
+
+
+def _stragglers_differ(tables: Tables) -> pd.Series[bool]:
+    """Tell the rounds with more discarded attempts than stragglers; or with fewer, if no kill can have lost any."""
+    rounds, runs = tables["rounds"], tables["runs"].set_index("run_id")
+    late = tables["invocations"].assign(stragglers=tables["invocations"]["status"] == "discarded")
+    missing = _told_otherwise(rounds, late, ["stragglers"])["stragglers"]
+    is_whole = rounds["run_id"].map((runs["status"] == "success") & (runs["resumes"].fillna(0) == 0)).eq(True)
+    return (missing < 0) | ((missing > 0) & is_whole)
 
 
 def _answered_outside(tables: Tables) -> pd.Series[bool]:
@@ -145,6 +160,7 @@ LAWS = (
         "rounds",
         _counts_differ,
     ),
+    Law("stragglers of a round have their rows, discarded, unless a kill lost some", "rounds", _stragglers_differ),
     Law("cpu_s of a round is the sum over its invocations", "rounds", _cpu_differs),
     Law("an attempt is written once", "invocations", _repeated("invocations", _ATTEMPT)),
     Law("function_s <= provider_s", "invocations", _longer("function_s", "provider_s")),

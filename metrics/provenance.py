@@ -97,6 +97,12 @@ def usable_cores(limits: CgroupLimits | None = None) -> int:
     return affinity_cores() if quota is None else max(1, min(affinity_cores(), math.floor(quota)))
 
 
+def usable_memory_bytes(limits: CgroupLimits | None = None) -> int:
+    """Return how much memory there is here: the machine's, cut by a control group's limit."""
+    limit = (limits or cgroup_limits()).memory_bytes
+    return min(psutil.virtual_memory().total, limit or psutil.virtual_memory().total)
+
+
 def package_versions(names: tuple[str, ...]) -> dict[str, str]:
     """Return the versions of those of ``names`` that are installed."""
     versions = {}

@@ -57,12 +57,14 @@ def round_row(times: Mapping[str, Any], invocations: Sequence[InvocationRow], **
     times
         What :meth:`metrics.phases.RoundClock.close` returned.
     invocations
-        All attempts of the round. Only successful clients count as participants; what failed or was thrown away
-        counts as attempts and in CPU seconds.
+        The attempts that had ended when the round was closed; only successful clients count as participants, but what
+        failed counts as attempts and in CPU seconds. Discarded ones, whose answers came after that, count in nothing:
+        their rows may come much later.
     known
         The other columns: ``run_id``, ``server_round``, ``started_at``, ``test_accuracy``, ``test_loss``,
         ``weights_sha256``.
     """
+    invocations = [row for row in invocations if row.status != "discarded"]
     averaged = [row for row in invocations if row.function == "client" and row.status == "success"]
     cpu_s = [row.cpu_s for row in invocations if row.cpu_s is not None]
     peaks = [row.peak_memory_bytes for row in invocations if row.peak_memory_bytes is not None]

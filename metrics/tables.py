@@ -108,6 +108,7 @@ class RoundRow:
     cold_starts: int
     cpu_s: float | None  # CPU seconds of the round's work: clients, averaging and evaluation
     peak_memory_bytes: int | None  # the largest worker of the round
+    stragglers: int = 0  # attempts that were still out when the round was closed: their rows are discarded ones
     round_s: float
     select_s: float
     publish_s: float

@@ -1,25 +1,32 @@
 """The keeper: federated learning by invoking functions (after FedKeeper; Chadha, Jindal, Gerndt 2020).
 
-It selects the clients, invokes one function each, and then the aggregator. Weights never pass through it: it only
-signs the URLs by which functions read and write them.
+It selects the clients, invokes one function each, waits for as many updates as its policy says, and invokes the
+aggregator. Weights never pass through it: it only signs the URLs by which functions read and write them.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
 from metrics.clocks import now
-from metrics.phases import RoundClock
 from metrics.recorder import Recorder
 from metrics.rows import round_row
-from serverless.invoker import Done, Invoker, WorkFailed
+from serverless.answers import corrupt_updates
+from serverless.dispatcher import Dispatcher
+from serverless.invoker import Invoker, WorkFailed
 from serverless.objects import RunObjects
 from serverless.platforms.openwhisk.deploy import open_openwhisk
+from serverless.policies import RoundPolicy, is_hopeless
+from serverless.round import Round
 from serverless.settings import ServerlessSettings
 from serverless.storage import open_store
+from serverless.stragglers import LateAnswers, discarded
+from serverless.work import averaging, training
 from task.data import load_mnist
+from task.engine import engine_name
 from task.job import FederatedJob
 from task.models import initial_weights
 from task.partition import make_partition
@@ -27,6 +34,7 @@ from task.selection import select_clients
 from task.weights import Weights, dumps
 
 __all__ = ["ServerlessSettings", "run"]
+_MOST_THREADS = 10_000  # they are made when they are needed: one for each invocation that is out
 
 
 def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> Weights:
@@ -35,7 +43,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
     Raises
     ------
     serverless.invoker.WorkFailed
-        If a piece of work failed in every attempt; its attempts are in ``invocations``.
+        If so much work failed in every attempt that a round cannot be closed; the attempts are in ``invocations``.
     serverless.platforms.protocol.PlatformError, serverless.storage.StoreError
         If the platform or the store cannot be used.
     """
@@ -44,7 +52,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             platform = stack.enter_context(open_openwhisk(settings.platform, recorder.directory / "emulator.log"))
         with recorder.setup("deploy the functions"):
             for function in (settings.client, settings.aggregator):
-                platform.deploy(function)
+                platform.deploy(replace(function, engine=engine_name(job.model)))
         with recorder.setup("upload the data"):
             mnist = load_mnist(settings.data)
             partition = make_partition(job, mnist.train_labels)
@@ -57,20 +65,26 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             last_round = objects.restore(point) if point else 0
             if last_round == 0:
                 objects.publish_weights(0, initial_weights(job.model, job.seed))
+        threads = ThreadPoolExecutor(_MOST_THREADS, "invoker")
+        stack.callback(threads.shutdown, wait=False)  # one that hears nothing more must not hold up the end
+        to_clients = Invoker(platform, settings.client, recorder.run_id)
+        to_aggregator = Invoker(platform, settings.aggregator, recorder.run_id)
+        on_late = LateAnswers(objects, recorder)
         keeper = Keeper(
             job=job,
+            policy=settings.policy,
             objects=objects,
-            clients=Invoker(platform, settings.client, recorder.run_id, settings.max_attempts),
-            aggregator=Invoker(platform, settings.aggregator, recorder.run_id, settings.max_attempts),
-            threads=stack.enter_context(ThreadPoolExecutor(settings.in_flight, "invoker")),
+            clients=Dispatcher(to_clients, threads, settings.retries, on_late, settings.in_flight),
+            aggregator=Dispatcher(to_aggregator, threads, settings.retries, on_late),
             num_examples=tuple(len(part) for part in partition.indices),
             test_sha256=mnist.sha256,
             recorder=recorder,
         )
-        for server_round in job.rounds_after(last_round, point.test_accuracy if point else None):
-            last_round = server_round
-            if job.reached(keeper.round(server_round)):
-                break
+        with keeper.seeing_off_stragglers(settings.client.timeout_s + settings.platform.request_timeout_s):
+            for server_round in job.rounds_after(last_round, point.test_accuracy if point else None):
+                last_round = server_round
+                if job.reached(keeper.round(server_round)):
+                    break
         weights = objects.weights(last_round)
         recorder.checkpoint(last_round, dumps(weights), {})  # until they are safe elsewhere: a run that is over ...
         store.delete_prefix()  # ... leaves nothing in the store
@@ -82,75 +96,100 @@ class Keeper:
     """Runs rounds; see :func:`run`."""
 
     job: FederatedJob
+    policy: RoundPolicy
     objects: RunObjects
-    clients: Invoker
-    aggregator: Invoker
-    threads: ThreadPoolExecutor
+    clients: Dispatcher
+    aggregator: Dispatcher
     num_examples: tuple[int, ...]
     test_sha256: str
     recorder: Recorder
 
     def round(self, server_round: int) -> float:
         """Run one round and return the test accuracy after it."""
-        clock = RoundClock()
-        with clock.phase("select"):
-            clients = select_clients(self.job, server_round)
-        updates = self._train(clients, server_round, clock)
-        counted = [(done.client_id or 0, done.attempt, self.num_examples[done.client_id or 0]) for done in updates]
-        aggregate = self._aggregate(counted, server_round, clock)
-        times = clock.close()
+        this = Round(server_round)
+        try:
+            with this.clock.phase("select"):
+                selected = select_clients(self.job, server_round)
+            self._invite(selected, this)
+            self._collect(this)
+            while corrupt := self._aggregate(this):
+                self._refuse(corrupt, this)
+                self._collect(this)
+        except Exception:  # what was measured is kept before the run ends
+            answered = self.clients.leave().answered
+            self.recorder.invocations([*this.rows(), *answered])
+            raise
+        return self._close(this)
 
-        states = self.objects.keep_states(server_round, counted)
-        self.objects.forget_updates(server_round)
-        rows = [row for done in (*updates, aggregate) for row in done.rows]
-        answer = aggregate.result or {}
+    def _invite(self, selected: tuple[int, ...], this: Round) -> None:
+        """Invoke a function for every selected client."""
+        works = [training(self.objects, this.number, client, self.num_examples[client]) for client in selected]
+        this.invoked_at = now()
+        this.trainings = self.clients.start(works)
+
+    def _collect(self, this: Round) -> None:
+        """Wait until the policy closes the round."""
+        start = this.invoked_at if not this.averages else now()
+        sent_at = arrived_at = now()
+        while not self.policy.is_closed(this.tally()):
+            if is_hopeless(self.policy, this.tally()):
+                raise WorkFailed(this.lost(self.policy))
+            task = self.clients.next(until=this.next_look_at(self.policy))
+            if task and task.success:
+                arrived_at = now()
+        reports = [task.report for task in this.trainings if task.report and task.sent_at >= start]
+        this.clock.add_fan_out(start, arrived_at, reports, sent_at=sent_at)
+        this.clock.add("wait", now() - arrived_at)  # for a deadline, or for clients that failed in the end
+
+    def _aggregate(self, this: Round) -> dict[int, str]:
+        """Have the updates averaged and the new weights evaluated; return which are corrupt, if any, and why."""
+        with this.clock.phase("publish"):
+            work = averaging(self.objects, this.number, this.updates(), self.test_sha256)
+        start = now()
+        (task,) = self.aggregator.start([work], earlier=sum(len(task.rows) for task in this.averages))
+        this.averages.append(task)
+        self.aggregator.next()
+        this.clock.add_fan_out(start, now(), [task.report] if task.report else [], sent_at=start)
+        if task.success is None:
+            raise WorkFailed(task.error)
+        return corrupt_updates(task.success.result)
+
+    def _refuse(self, corrupt: dict[int, str], this: Round) -> None:
+        """Take updates back that must not be averaged: their clients train again."""
+        this.averages[-1].take_back()
+        for task in this.trainings:
+            if task.work.client_id in corrupt:
+                self.clients.refuse(task, corrupt[task.work.client_id])
+
+    def _close(self, this: Round) -> float:
+        """Write the round down, and leave its stragglers behind."""
+        times = this.clock.close()
+        average, updates = this.averages[-1].success, this.updates()
+        assert average is not None
+        left = self.clients.leave()
+        self.objects.adopt(this.number, average.attempt)
+        states = self.objects.keep_states(this.number, updates)
+        self.objects.forget_updates(this.number)
+        rows = [*this.rows(), *map(discarded, left.answered)]
         row = round_row(
             times,
             rows,
             run_id=self.recorder.run_id,
-            server_round=server_round,
-            started_at=clock.started_at,
-            **{name: answer[name] for name in ("test_accuracy", "test_loss", "weights_sha256")},
+            server_round=this.number,
+            started_at=this.clock.started_at,
+            stragglers=left.out,
+            **{name: average.result[name] for name in ("test_accuracy", "test_loss", "weights_sha256")},
         )
-        self.recorder.checkpoint(server_round, None, states)  # the weights themselves are in the store
+        self.recorder.checkpoint(this.number, None, states)  # the weights themselves are in the store
         self.recorder.round(row, rows)
         return row.test_accuracy
 
-    def _train(self, clients: tuple[int, ...], server_round: int, clock: RoundClock) -> list[Done]:
-        """Have every selected client train; return their updates in client order."""
-        start = now()
-        futures = [self.threads.submit(self._invoke_client, client, server_round) for client in clients]
-        sent_at = now()
-        updates = self._results(futures)
-        works = [done.work for done in updates if done.work]
-        clock.add_fan_out(start, now(), works, sent_at=sent_at)
-        return updates
-
-    def _invoke_client(self, client_id: int, server_round: int) -> Done:
-        return self.clients.invoke(
-            server_round,
-            client_id,
-            params=lambda attempt: self.objects.client_params(server_round, client_id, attempt),
-            is_done=lambda attempt: self.objects.has_update(server_round, client_id, attempt),
-        )
-
-    def _aggregate(self, counted: list[tuple[int, int, int]], server_round: int, clock: RoundClock) -> Done:
-        """Have the aggregator average the updates, store the new weights, and evaluate them."""
-        with clock.phase("publish"):
-            params = self.objects.aggregator_params(server_round, counted, self.test_sha256)
-        start = now()
-        (done,) = self._results(
-            [self.threads.submit(self.aggregator.invoke, server_round, None, lambda attempt: params)]
-        )
-        clock.add_fan_out(start, now(), [done.work] if done.work else [], sent_at=start)
-        return done
-
-    def _results(self, futures: list[Future[Done]]) -> list[Done]:
-        """Wait for all; if some work failed for good, keep what was measured before saying so."""
-        failed = [error for future in futures if (error := future.exception())]
-        if not failed:
-            return [future.result() for future in futures]
-        rows = [row for future in futures if not future.exception() for row in future.result().rows]
-        rows += [row for error in failed if isinstance(error, WorkFailed) for row in error.rows]
-        self.recorder.invocations(rows)
-        raise failed[0]
+    @contextmanager
+    def seeing_off_stragglers(self, within_s: float) -> Iterator[None]:
+        """Wait, at the end of the rounds, for what was left behind, at most so many seconds: it is billed too."""
+        try:
+            yield
+        except Exception:
+            self.clients.see_off(within_s)
+            raise
+        self.clients.see_off(within_s)

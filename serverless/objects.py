@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +14,7 @@ from serverless.storage import ObjectMissing, ObjectStore
 from task.data import Mnist
 from task.job import FederatedJob
 from task.partition import Partition
-from task.weights import Weights, dumps, loads, restore
+from task.weights import CorruptWeights, Weights, dumps, loads, restore
 
 _TEST = "data/test.npz"
 
@@ -21,8 +23,12 @@ def _data(client_id: int) -> str:
     return f"data/client-{client_id:05d}.npz"
 
 
-def _weights(server_round: int) -> str:
-    return f"weights/round-{server_round:05d}.safetensors"
+def _weights(server_round: int, attempt: int = 1) -> str:
+    return f"weights/round-{server_round:05d}-attempt-{attempt}.safetensors"
+
+
+def _evaluation(server_round: int, attempt: int) -> str:
+    return f"evaluations/round-{server_round:05d}-attempt-{attempt}.json"
 
 
 def _update(server_round: int, client_id: int, attempt: int) -> str:
@@ -31,6 +37,15 @@ def _update(server_round: int, client_id: int, attempt: int) -> str:
 
 def _state(server_round: int, client_id: int, attempt: int) -> str:
     return f"states/client-{client_id:05d}/round-{server_round:05d}-attempt-{attempt}.safetensors"
+
+
+@dataclass(frozen=True)
+class Update:
+    """An update that counts: the client's attempt that made it, and the images that it stands for."""
+
+    client_id: int
+    attempt: int
+    num_examples: int
 
 
 @dataclass
@@ -46,6 +61,7 @@ class RunObjects:
     store: ObjectStore
     job: FederatedJob
     grant_s: int
+    _weights_keys: dict[int, str] = field(default_factory=dict)
     _kept_states: dict[int, str] = field(default_factory=dict)
 
     def publish_data(self, mnist: Mnist, partition: Partition) -> None:
@@ -56,11 +72,16 @@ class RunObjects:
 
     def publish_weights(self, server_round: int, weights: Weights) -> None:
         """Put the global weights as they are after ``server_round``; 0 is before the first."""
-        self.store.put(_weights(server_round), dumps(weights))
+        self.adopt(server_round)
+        self.store.put(self._weights_keys[server_round], dumps(weights))
+
+    def adopt(self, server_round: int, attempt: int = 1) -> None:
+        """Go on from the weights that this attempt at the round's average left."""
+        self._weights_keys[server_round] = _weights(server_round, attempt)
 
     def weights(self, server_round: int) -> Weights:
         """Return the global weights after ``server_round``."""
-        return loads(self.store.get(_weights(server_round)))
+        return loads(self.store.get(self._weights_keys[server_round]))
 
     def client_params(self, server_round: int, client_id: int, attempt: int) -> dict[str, Any]:
         """Return the parameters of one client invocation."""
@@ -68,7 +89,7 @@ class RunObjects:
             "job": self.job.to_dict(),
             "client_id": client_id,
             "server_round": server_round,
-            "weights_url": self._get(_weights(server_round - 1)),
+            "weights_url": self._get(self._weights_keys[server_round - 1]),
             "data_url": self._get(_data(client_id)),
             "update_url": self._put(_update(server_round, client_id, attempt)),
         }
@@ -86,32 +107,43 @@ class RunObjects:
             return False
         return True
 
-    def aggregator_params(
-        self, server_round: int, updates: Iterable[tuple[int, int, int]], test_sha256: str
-    ) -> dict[str, Any]:
-        """Return the parameters of the aggregator's invocation.
+    def evaluation(self, server_round: int, attempt: int) -> dict[str, Any] | None:
+        """Return what an attempt at the round's average left of its answer, after the weights; else ``None``."""
+        try:
+            value = json.loads(self.store.get(_evaluation(server_round, attempt)))
+        except (ObjectMissing, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
 
-        Parameters
-        ----------
-        updates
-            Client id, the attempt that counts, and ``num_examples``, in ascending client order.
-        """
+    def granted(self, server_round: int, updates: Iterable[Update]) -> list[dict[str, Any]]:
+        """Return what the aggregator needs of each update."""
+        return [
+            {
+                "client_id": update.client_id,
+                "url": self._get(_update(server_round, update.client_id, update.attempt)),
+                "num_examples": update.num_examples,
+            }
+            for update in updates
+        ]
+
+    def aggregator_params(
+        self, server_round: int, attempt: int, granted: list[dict[str, Any]], test_sha256: str
+    ) -> dict[str, Any]:
+        """Return the parameters of the aggregator's invocation; of :meth:`granted`, in ascending client order."""
         return {
             "job": self.job.to_dict(),
-            "updates": [
-                {"url": self._get(_update(server_round, client_id, attempt)), "num_examples": num_examples}
-                for client_id, attempt, num_examples in updates
-            ],
-            "weights_url": self._put(_weights(server_round)),
+            "updates": granted,
+            "weights_url": self._put(_weights(server_round, attempt)),
+            "evaluation_url": self._put(_evaluation(server_round, attempt)),
             "test_url": self._get(_TEST),
             "test_sha256": test_sha256,
         }
 
-    def keep_states(self, server_round: int, updates: Iterable[tuple[int, int, int]]) -> dict[int, bytes]:
+    def keep_states(self, server_round: int, updates: Iterable[Update]) -> dict[int, bytes]:
         """Remember whose optimizer state goes on from which attempt of this round; return their keys."""
         if self.job.optimizer_state != "keep":
             return {}
-        keys = {client_id: _state(server_round, client_id, attempt) for client_id, attempt, _ in updates}
+        keys = {update.client_id: _state(server_round, update.client_id, update.attempt) for update in updates}
         self._kept_states.update(keys)
         return {client_id: key.encode() for client_id, key in keys.items()}
 
@@ -125,8 +157,8 @@ class RunObjects:
         task.weights.CorruptWeights
             If they are not the weights that the round ended with.
         """
-        data = point.weights or self.store.get(_weights(point.server_round))
-        self.publish_weights(point.server_round, restore(data, point.weights_sha256))
+        weights = restore(point.weights, point.weights_sha256) if point.weights else self._found(point)
+        self.publish_weights(point.server_round, weights)
         self._kept_states.update({client_id: key.decode() for client_id, key in point.states.items()})
         self.store.delete_prefix("updates/")  # a kill leaves those of the round in flight
         return point.server_round
@@ -134,6 +166,19 @@ class RunObjects:
     def forget_updates(self, server_round: int) -> None:
         """Delete the updates of a finished round: they are in the average."""
         self.store.delete_prefix(f"updates/round-{server_round:05d}/")
+
+    def forget_late(self, server_round: int, client_id: int, attempt: int) -> None:
+        """Delete what an attempt left after its round was closed: nobody will read it."""
+        for key in (_update(server_round, client_id, attempt), _state(server_round, client_id, attempt)):
+            self.store.delete_prefix(key)
+
+    def _found(self, point: ResumePoint) -> Weights:
+        """Return the weights of a round among those that the attempts at its average left."""
+        keys = [info.key for info in self.store.list(f"weights/round-{point.server_round:05d}-")]
+        for key in keys[:-1]:
+            with suppress(CorruptWeights):
+                return restore(self.store.get(key), point.weights_sha256)
+        return restore(self.store.get(keys[-1] if keys else _weights(point.server_round)), point.weights_sha256)
 
     def _get(self, key: str) -> str:
         return self.store.grant(key, "GET", self.grant_s)

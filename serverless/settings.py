@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from serverless.dispatcher import Retries
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
+from serverless.policies import RoundPolicy, WaitAll
 from serverless.storage import StoreSettings
 from task.data import DataSettings
 
@@ -25,10 +27,13 @@ class ServerlessSettings:
     client, aggregator
         The functions' limits.
     in_flight
-        Client invocations that are outstanding at once. As many as the platform can run: more would wait in its queue
-        and, on the embedded server, push the aggregator's idle container out of the pool.
-    max_attempts
-        How often a piece of work is tried before the round fails.
+        Client invocations of a round that are outstanding at once; those of stragglers come on top. Where all are
+        waited for, as many as the platform can run: more would wait in its queue and, on the embedded server, push the
+        aggregator's idle container out of the pool. Where not, all that are selected.
+    policy
+        When a round is closed.
+    retries
+        How often a piece of work is tried before it has failed for good.
     grant_s
         How long a presigned URL is good for, seconds; longer than the longest wait for a function.
     """
@@ -39,5 +44,6 @@ class ServerlessSettings:
     client: FunctionSpec
     aggregator: FunctionSpec
     in_flight: int = 2
-    max_attempts: int = 3
+    policy: RoundPolicy = field(default_factory=WaitAll)
+    retries: Retries = field(default_factory=Retries)
     grant_s: int = 3600

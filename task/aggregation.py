@@ -17,6 +17,11 @@ from task.weights import Weights, check
 class StreamingAverage:
     """Averages any number of updates in the memory of one.
 
+    Parameters
+    ----------
+    like
+        Weights with the names and shapes that every update must have; ``None``: those of the first one.
+
     Examples
     --------
     >>> average = StreamingAverage()
@@ -26,10 +31,10 @@ class StreamingAverage:
     array([3.], dtype=float32)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, like: Weights | None = None) -> None:
         self.num_examples = 0
         self.updates = 0
-        self._first: Weights = {}
+        self._like: Weights = like or {}
         self._sums: dict[str, NDArray[np.float64]] = {}
 
     def add(self, weights: Weights, num_examples: int) -> None:
@@ -38,15 +43,15 @@ class StreamingAverage:
         Raises
         ------
         CorruptWeights
-            If the update is not finite or has other arrays than the first one; it is not added.
+            If the update is not finite or has other arrays than it must; it is not added.
         ValueError
             If ``num_examples`` is not positive.
         """
         if num_examples <= 0:
             raise ValueError(f"num_examples={num_examples}: an update must stand for at least one example")
-        check(weights, like=self._first or weights)
+        self._like = self._like or weights
+        check(weights, like=self._like)
         if not self.updates:
-            self._first = weights
             self._sums = {name: np.zeros(array.shape, np.float64) for name, array in weights.items()}
         for name, array in weights.items():
             self._sums[name] += np.multiply(array, num_examples, dtype=np.float64)

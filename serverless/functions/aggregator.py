@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics.probe import Probe
+from serverless.functions.engine import import_engine
 from serverless.functions.payload import unpack_images
-from serverless.functions.transfer import deliver, fetch
+from serverless.functions.transfer import TransferError, deliver, fetch
 from task.aggregation import StreamingAverage
 from task.evaluation import evaluate
 from task.job import FederatedJob
-from task.runtime import tensorflow
-from task.weights import dumps, loads, sha256
+from task.models import parameter_shapes
+from task.weights import CorruptWeights, Weights, dumps, loads, sha256
 
-tensorflow()  # a cold start pays for the import, not the first evaluation
+import_engine()
 _test_data: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
 
 
@@ -26,8 +28,9 @@ def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
     Parameters
     ----------
     params
-        ``job``; ``updates``, a list of ``url`` and ``num_examples`` in ascending client order, the order in which they
-        are added; ``weights_url``, where the average goes; ``test_url`` and ``test_sha256`` of the test images.
+        ``job``; ``updates``, a list of ``client_id``, ``url`` and ``num_examples`` in ascending client order, the order
+        in which they are added; ``weights_url``, where the average goes; ``test_url`` and ``test_sha256`` of the test
+        images; ``evaluation_url``, where what was found is kept in case that the answer gets lost.
     ready_at
         When this process was ready to work, in seconds since the epoch.
 
@@ -35,23 +38,20 @@ def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
     -------
     dict
         ``test_accuracy``, ``test_loss``, ``weights_sha256``, ``num_examples``, ``bytes_in``, ``bytes_out`` and
-        ``work``, the probe's report.
+        ``work``, the probe's report. If updates are damaged, missing or not the model's, nothing is averaged, and the
+        answer has ``corrupt`` in place of the first four: a list of ``client_id`` and ``error``.
 
     Raises
     ------
     serverless.functions.transfer.TransferError
         If an object cannot be read or written.
-    task.weights.CorruptWeights
-        If an update is damaged or does not fit; its URL's path is named.
     """
     probe = Probe(ready_at=ready_at)
     job = FederatedJob.from_dict(params["job"])
     with probe.phase("aggregate"):
-        average, bytes_in = StreamingAverage(), 0
-        for update in params["updates"]:
-            data = fetch(update["url"])
-            average.add(loads(data), update["num_examples"])
-            bytes_in += len(data)
+        average, corrupt, bytes_in = _average(job, params["updates"])
+        if corrupt:
+            return {"corrupt": corrupt, "bytes_in": bytes_in, "bytes_out": 0, "work": probe.report().to_dict()}
         weights = average.result()
         encoded = dumps(weights)
         deliver(params["weights_url"], encoded)
@@ -63,12 +63,38 @@ def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
         images, labels = _test_data[params["test_sha256"]]
     with probe.phase("evaluate"):
         evaluation = evaluate(job.model, weights, images, labels)
-    return {
+    found = {
         "test_accuracy": evaluation.test_accuracy,
         "test_loss": evaluation.test_loss,
         "weights_sha256": sha256(weights),
         "num_examples": average.num_examples,
+    }
+    with probe.phase("store"):
+        kept = json.dumps(found).encode()
+        deliver(params["evaluation_url"], kept)  # last: what it tells of is in the store
+    return {
+        **found,
         "bytes_in": bytes_in,
-        "bytes_out": len(encoded),
+        "bytes_out": len(encoded) + len(kept),
         "work": probe.report().to_dict(),
     }
+
+
+def _average(job: FederatedJob, updates: list[dict[str, Any]]) -> tuple[StreamingAverage, list[dict[str, Any]], int]:
+    """Add up a round's updates; return the sum, what is wrong with those that must not enter it, and the bytes read."""
+    average, corrupt, bytes_in = StreamingAverage(like=_expected(job)), [], 0
+    for update in updates:
+        try:
+            data = fetch(update["url"])
+            bytes_in += len(data)
+            average.add(loads(data), update["num_examples"])
+        except (CorruptWeights, TransferError) as error:
+            if isinstance(error, TransferError) and error.status != 404:
+                raise
+            corrupt.append({"client_id": update["client_id"], "error": str(error)})
+    return average, corrupt, bytes_in
+
+
+def _expected(job: FederatedJob) -> Weights:
+    """Return arrays of the model's names and shapes that take no memory."""
+    return {name: np.broadcast_to(np.float32(0), shape) for name, shape in parameter_shapes(job.model).items()}

@@ -9,6 +9,7 @@ import pytest
 from metrics.recorder import Recorder
 from metrics.tables import read_run
 from serverless import keeper
+from serverless.dispatcher import Retries
 from serverless.invoker import WorkFailed
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
@@ -73,8 +74,9 @@ def test_minio_and_a_directory_give_the_same_weights_and_rows_that_add_up(mnist_
 
 def test_a_function_that_fails_for_good_ends_the_run_and_keeps_its_attempts(mnist_settings, tmp_path):
     store = DirectorySettings(tmp_path / "store")
+    too_small = 128  # MiB: TensorFlow does not fit
     with pytest.raises(WorkFailed, match=r"the client function of client \d+ failed in 2 attempts"):
-        run(mnist_settings, tmp_path / "a", store, memory_mb=128, max_attempts=2)  # TensorFlow does not fit
+        run(mnist_settings, tmp_path / "a", store, memory_mb=too_small, retries=Retries(max_attempts=2))
     calls = read_run(tmp_path / "a", "invocations").to_pylist()
     assert {call["status"] for call in calls} == {"failed"}
     assert max(call["attempt"] for call in calls) == 2

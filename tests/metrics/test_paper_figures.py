@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -194,7 +195,8 @@ def test_fig5_published_parts_stand_beside_ours_in_the_published_setting_only(ma
 
 def rgg_tables(row_makers: Makers) -> Tables:
     def run(name: str, seed: int = 0, first_k: int | None = None, memory: int | None = None, **changes: Any) -> Any:
-        config = f'{{"first_k": {first_k or "null"}, "platform": {{"client": {{"memory_mb": {memory or 0}}}}}}}'
+        policy = {"name": "first_k", "k": first_k} if first_k else {"name": "wait_all", "k": None}
+        config = json.dumps({"round_policy": policy, "platform": {"client": {"memory_mb": memory or 0}}})
         platform = "openwhisk" if memory else None
         backend = "openwhisk" if memory else "flower"
         known = {"backend": backend, "platform": platform, "config": config, "max_rounds": 20, "rounds": 20}
