@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from baselines.flower import FlowerSettings
     from baselines.inprocess import InprocessSettings
     from serverless.keeper import ServerlessSettings
-    from serverless.storage import StoreSettings
     from serverless.policies import RoundPolicy
 
-
+    from serverless.storage import StoreSettings
 _POOL_SHARE = 0.8  # of the machine's memory for containers: the keeper, the server and the store need some, too
 
 @dataclass(frozen=True)
+
 class Placement:
     """Where and how a backend runs, as columns of ``runs``; ``workers`` is how many clients may train at once."""
 
@@ -72,8 +72,38 @@ def workers(config: ExperimentConfig) -> int:
 
 
 def in_flight(config: ExperimentConfig) -> int:
-    """Return how many client invocations may be outstanding at once."""
-    return config.platform.in_flight or workers(config)
+    """Return how many client invocations of a round may be outstanding at once."""
+    waits = config.round_policy.name == "wait_all"
+    return config.platform.in_flight or (workers(config) if waits else config.clients_per_round)
+
+
+def pool_memory_mb(config: ExperimentConfig) -> int:
+    """Return the memory of all containers of the embedded server together, MiB.
+
+    Where rounds leave stragglers behind there is room for two rounds' clients, as far as the machine has it; more than
+    it has would wait in the server's queue, as on a cluster that is full.
+    """
+    platform = config.platform
+    if platform.pool_memory_mb:
+        return platform.pool_memory_mb
+    one_round = in_flight(config) * platform.client.memory_mb
+    if config.round_policy.name == "wait_all":
+        return one_round + platform.aggregator.memory_mb
+    room = int(_POOL_SHARE * usable_memory_bytes()) // 2**20
+    least = platform.client.memory_mb + platform.aggregator.memory_mb
+    return max(least, min(2 * one_round + platform.aggregator.memory_mb, room))
+
+
+def round_policy(config: ExperimentConfig) -> RoundPolicy:
+    """Return when functions' rounds are closed."""
+    from serverless import policies  # noqa: PLC0415 - only if it is asked for
+
+    chosen = config.round_policy
+    if chosen.name == "first_k":
+        return policies.FirstK(chosen.k or 0)
+    if chosen.name == "deadline":
+        return policies.Deadline(chosen.deadline_s or 0.0, chosen.min_updates or 0)
+    return policies.WaitAll()
 
 
 def inprocess(config: ExperimentConfig, directory: Path) -> InprocessSettings:

@@ -38,6 +38,7 @@ def _names(config: ExperimentConfig) -> Iterator[str]:
         ("optimizer_state", config.optimizer_state, get_args(OptimizerStatePolicy)),
         ("platform.name", config.platform.name, PLATFORMS),
         ("store.name", config.store.name, STORES),
+        ("round_policy.name", config.round_policy.name, ROUND_POLICIES),
         ("flower.runtime", config.flower.runtime, FLOWER_RUNTIMES),
         ("pricing.function.billed_memory", config.pricing.function.billed_memory, prices.MEMORY_BASES),
         ("billing.policy", config.billing.policy, prices.POLICIES),
@@ -79,12 +80,12 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("partition.shards_per_client", config.partition.shards_per_client),
         ("platform.in_flight", config.platform.in_flight),
         ("platform.max_attempts", config.platform.max_attempts),
-        ("platform.invocations_per_minute", config.platform.invocations_per_minute),
-        ("platform.concurrent_invocations", config.platform.concurrent_invocations),
         ("platform.max_refused", config.platform.max_refused),
         ("round_policy.k", config.round_policy.k),
         ("round_policy.min_updates", config.round_policy.min_updates),
     ):
+        ("platform.invocations_per_minute", config.platform.invocations_per_minute),
+        ("platform.concurrent_invocations", config.platform.concurrent_invocations),
         if count is not None and count < 1:
             yield wrong(key, count, "must be 1 or more")
     for key, number, unit in (
@@ -96,8 +97,6 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("platform.request_timeout_s", config.platform.request_timeout_s, " seconds"),
         ("platform.blocking_s", config.platform.blocking_s, " seconds"),
         ("platform.grant_s", config.platform.grant_s, " seconds"),
-        ("store.timeout_s", config.store.timeout_s, " seconds"),
-        *_limits("platform.client", config.platform.client),
         ("platform.backoff_s", config.platform.backoff_s, " seconds"),
         ("platform.longest_backoff_s", config.platform.longest_backoff_s, " seconds"),
         ("round_policy.deadline_s", config.round_policy.deadline_s, " seconds"),
@@ -179,13 +178,6 @@ def _partition(config: ExperimentConfig) -> Iterator[str]:
         )
 
 
-def _serverless(config: ExperimentConfig) -> Iterator[str]:
-    platform, store = config.platform, config.store
-    if store.name == "minio":
-        if not (store.endpoint and store.bucket):
-            yield wrong("store.endpoint", store.endpoint, "must be host:port of the server, and store.bucket a name")
-    elif store.endpoint is not None:
-        yield wrong("store.endpoint", store.endpoint, "is for store=minio; here store.name=directory")
 def _round_policy(config: ExperimentConfig) -> Iterator[str]:
     chosen, most = config.round_policy, config.clients_per_round
     for key, value, name in (
@@ -208,3 +200,10 @@ def _round_policy(config: ExperimentConfig) -> Iterator[str]:
             "use store=minio store.endpoint=HOST:PORT",
         )
     yield from access_problems(config)
+def _serverless(config: ExperimentConfig) -> Iterator[str]:
+    platform, store = config.platform, config.store
+    if store.name == "minio":
+        if not (store.endpoint and store.bucket):
+            yield wrong("store.endpoint", store.endpoint, "must be host:port of the server, and store.bucket a name")
+    elif store.endpoint is not None:
+        yield wrong("store.endpoint", store.endpoint, "is for store=minio; here store.name=directory")
