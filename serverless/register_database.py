@@ -1,0 +1,146 @@
+"""The database behind the register: SQLite in a file, or a PostgreSQL server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Column,
+    Engine,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+)
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+DIALECTS = ("sqlite", "postgresql")
+_BUSY_S = 60.0  # SQLite lets one writer in at a time; the others wait so long for their turn
+
+METADATA = MetaData()
+CLIENTS = Table(
+    "fl_clients",
+    METADATA,
+    Column("federation", String(200), primary_key=True),
+    Column("client_id", Integer, primary_key=True, autoincrement=False),
+    Column("fabric_group", String(100), nullable=False),
+    Column("platform", String(100), nullable=False),
+    Column("function", String(200), nullable=False),
+    Column("invocation_url", Text, nullable=False),
+    Column("credential_env", String(200)),
+    Column("data_key", Text, nullable=False),
+    # the last activation
+    Column("state", String(20), nullable=False),
+    Column("server_round", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("activation_id", String(200)),
+    Column("submitted_at", Float(53)),
+    Column("report", Text),
+)
+
+
+class RegisterError(RuntimeError):
+    """The register cannot be opened or used, or was asked for something impossible."""
+
+
+def database_url(text: str, password_env: str | None = None) -> URL:
+    """Return the address of a register's database; the password, if it takes one, comes from the environment.
+
+    Raises
+    ------
+    RegisterError
+        If it is none, is of a kind that is not supported, holds a password, or ``password_env`` is not set.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise RegisterError(
+            "the register's URL is none: write sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
+        ) from error
+    if url.get_backend_name() not in DIALECTS:
+        raise RegisterError(f"the register cannot be kept in {url.get_backend_name()}: allowed are sqlite, postgresql")
+    if url.password is not None:
+        raise RegisterError(
+            "the register's URL holds a password, which would end up in the tables: leave it out, and put it into an "
+            "environment variable that register.password_env names"
+        )
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if password_env is not None:
+        password = os.environ.get(password_env)
+        if not password:
+            raise RegisterError(
+                f"the environment variable {password_env}, which holds the register's password, is empty"
+            )
+        url = url.set(password=password)
+    return url
+
+
+def open_engine(url: URL) -> Engine:
+    """Connect, and make the table if there is none yet; several processes may do so at once.
+
+    Raises
+    ------
+    RegisterError
+        If the database cannot be reached, or holds a table of that name with other columns.
+    """
+    is_sqlite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
+    with explained("open the register", url):
+        try:
+            engine = create_engine(url, **options)
+        except (ModuleNotFoundError, NoSuchModuleError) as error:
+            raise RegisterError(
+                f"the driver for {url.get_backend_name()} is missing: pip install 'serverless-fl-bench[postgres]'"
+            ) from error
+        if is_sqlite:
+            event.listen(engine, "connect", _set_up_sqlite)
+        try:
+            METADATA.create_all(engine)
+        except SQLAlchemyError:  # another process has made it between the look and the making
+            METADATA.create_all(engine)
+        _check_columns(engine, url)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    """Let readers go on beside a writer; what is committed survives the end of the process, not of the machine."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _check_columns(engine: Engine, url: URL) -> None:
+    found = {column["name"] for column in inspect(engine).get_columns(CLIENTS.name)}
+    missing = sorted({column.name for column in CLIENTS.columns} - found)
+    if missing:
+        raise RegisterError(
+            f"the table {CLIENTS.name} in {shown(url)} lacks {', '.join(missing)}: it is not this project's, or of "
+            "another version. Name another database, or drop the table"
+        )
+
+
+@contextmanager
+def explained(doing: str, url: URL) -> Iterator[None]:
+    """Tell an error of the database to a person; the password is in none of it."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise RegisterError(f"cannot {doing} in {shown(url)}: {reason}") from error
+
+
+def shown(url: URL) -> str:
+    """Return the address without its password."""
+    return url.render_as_string(hide_password=True)

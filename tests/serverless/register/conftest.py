@@ -1,0 +1,60 @@
+"""Registers in both databases: every test runs on SQLite and on a real PostgreSQL server."""
+
+import importlib.util
+import itertools
+from pathlib import Path
+
+import pytest
+
+from serverless.register import Client, open_register
+
+_NUMBERS = itertools.count()
+
+
+def _load(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_postgres = _load("postgres")
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    with _postgres.postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request, tmp_path, monkeypatch):
+    """The arguments that open a register of this test's own."""
+    federation = f"run-{next(_NUMBERS)}"
+    if request.param == "sqlite":
+        return {"url": f"sqlite:///{tmp_path}/register.sqlite", "federation": federation}
+    server = request.getfixturevalue("postgres_server")
+    monkeypatch.setenv(_postgres.PASSWORD_ENV, server.password)
+    return {"url": server.url, "federation": federation, "password_env": _postgres.PASSWORD_ENV}
+
+
+@pytest.fixture
+def register(where):
+    with open_register(**where) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_client():
+    def make(client_id=0, **changes):
+        known = {
+            "group": "edge",
+            "platform": "openfaas",
+            "function": "client",
+            "invocation_url": "http://127.0.0.1:8080/function/client",
+            "data_key": f"data/client-{client_id:05d}.npz",
+            "credential_env": "OPENFAAS_PASSWORD",
+        }
+        return Client(client_id=client_id, **{**known, **changes})
+
+    return make

@@ -1,0 +1,71 @@
+"""What the register refuses: secrets above all, and databases that are not its own."""
+
+import sqlite3
+
+import pytest
+
+from serverless.register import RegisterError, open_register
+
+
+@pytest.mark.parametrize("secret", ["23bc46b1-71f6:123zO3xZCLrMN6v2", "hunter2", ""])
+def test_a_credential_in_place_of_its_variable_is_refused_and_not_shown(make_client, secret):
+    with pytest.raises(RegisterError, match="credential_env is not the name") as told:
+        make_client(credential_env=secret)
+    assert not secret or secret not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:hunter2@host/f", "https://host/f?token=hunter2", "ftp://host/hunter2", "hunter2"]
+)
+def test_a_url_that_may_hold_a_secret_is_refused_and_not_shown(make_client, url):
+    with pytest.raises(RegisterError, match="must begin with http") as told:
+        make_client(invocation_url=url)
+    assert "hunter2" not in str(told.value)
+
+
+def test_a_negative_id_is_refused(make_client):
+    with pytest.raises(RegisterError, match="client -1"):
+        make_client(-1)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("register.sqlite", "the register's URL is none"),
+        ("mysql://host/db", "cannot be kept in mysql: allowed are sqlite, postgresql"),
+        ("postgresql://keeper:hunter2@host/db", "holds a password"),
+        ("sqlite:////nowhere/at/all/register.sqlite", "cannot open the register in sqlite:"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told(url, words):
+    with pytest.raises(RegisterError, match=words) as told, open_register(url, "run"):
+        pass
+    assert "hunter2" not in str(told.value)
+
+
+def test_a_password_that_is_not_there_is_told_by_its_variable(monkeypatch):
+    monkeypatch.delenv("NO_SUCH_PASSWORD", raising=False)
+    with (
+        pytest.raises(RegisterError, match="NO_SUCH_PASSWORD"),
+        open_register("postgresql://keeper@127.0.0.1/db", "run", "NO_SUCH_PASSWORD"),
+    ):
+        pass
+
+
+def test_a_wrong_password_is_told_and_not_shown(postgres_server, monkeypatch):
+    monkeypatch.setenv("WRONG_PASSWORD", "hunter2")
+    with (
+        pytest.raises(RegisterError, match=r"cannot open the register in postgresql.*authentication") as told,
+        open_register(postgres_server.url, "run", "WRONG_PASSWORD"),
+    ):
+        pass
+    assert "hunter2" not in str(told.value)
+
+
+def test_another_table_of_that_name_is_refused(tmp_path):
+    connection = sqlite3.connect(tmp_path / "other.sqlite")
+    connection.execute("create table fl_clients (id integer)")
+    connection.close()
+    url = f"sqlite:///{tmp_path}/other.sqlite"
+    with pytest.raises(RegisterError, match="lacks activation_id"), open_register(url, "run"):
+        pass
