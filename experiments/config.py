@@ -221,6 +221,7 @@ class ExperimentConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     partition: PartitionConfig = field(default_factory=PartitionConfig)
+    round_policy: RoundPolicyConfig = field(default_factory=RoundPolicyConfig)
     platform: PlatformConfig = field(default_factory=PlatformConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     flower: FlowerConfig = field(default_factory=FlowerConfig)
@@ -234,7 +235,6 @@ class ExperimentConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ExperimentConfig:
-    round_policy: RoundPolicyConfig = field(default_factory=RoundPolicyConfig)
         """Rebuild a configuration from :meth:`to_dict`; keys and types are checked again.
 
         Raises

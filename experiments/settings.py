@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from baselines.inprocess import InprocessSettings
     from serverless.keeper import ServerlessSettings
     from serverless.policies import RoundPolicy
-
     from serverless.storage import StoreSettings
+
 _POOL_SHARE = 0.8  # of the machine's memory for containers: the keeper, the server and the store need some, too
 
-@dataclass(frozen=True)
 
+@dataclass(frozen=True)
 class Placement:
     """Where and how a backend runs, as columns of ``runs``; ``workers`` is how many clients may train at once."""
 

@@ -83,9 +83,9 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("platform.max_refused", config.platform.max_refused),
         ("round_policy.k", config.round_policy.k),
         ("round_policy.min_updates", config.round_policy.min_updates),
-    ):
         ("platform.invocations_per_minute", config.platform.invocations_per_minute),
         ("platform.concurrent_invocations", config.platform.concurrent_invocations),
+    ):
         if count is not None and count < 1:
             yield wrong(key, count, "must be 1 or more")
     for key, number, unit in (
@@ -154,11 +154,11 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
         allowed = f"MNIST has {TRAINING_IMAGES:,} training images to deal, one each at least"
         yield wrong("clients", config.clients, allowed)
     yield from _partition(config)
+    yield from _round_policy(config)
     if "openwhisk" in config.backends:
         yield from _serverless(config)
 
 
-    yield from _round_policy(config)
 def _partition(config: ExperimentConfig) -> Iterator[str]:
     partition = config.partition
     for key, value, scheme in (
@@ -192,6 +192,13 @@ def _round_policy(config: ExperimentConfig) -> Iterator[str]:
             yield wrong(f"round_policy.{key}", value, f"must be from 1 to clients_per_round={most}")
 
 
+def _serverless(config: ExperimentConfig) -> Iterator[str]:
+    platform, store = config.platform, config.store
+    if store.name == "minio":
+        if not (store.endpoint and store.bucket):
+            yield wrong("store.endpoint", store.endpoint, "must be host:port of the server, and store.bucket a name")
+    elif store.endpoint is not None:
+        yield wrong("store.endpoint", store.endpoint, "is for store=minio; here store.name=directory")
     elif platform.api_host is not None:
         yield wrong(
             "store.name",
@@ -200,10 +207,3 @@ def _round_policy(config: ExperimentConfig) -> Iterator[str]:
             "use store=minio store.endpoint=HOST:PORT",
         )
     yield from access_problems(config)
-def _serverless(config: ExperimentConfig) -> Iterator[str]:
-    platform, store = config.platform, config.store
-    if store.name == "minio":
-        if not (store.endpoint and store.bucket):
-            yield wrong("store.endpoint", store.endpoint, "must be host:port of the server, and store.bucket a name")
-    elif store.endpoint is not None:
-        yield wrong("store.endpoint", store.endpoint, "is for store=minio; here store.name=directory")

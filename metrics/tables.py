@@ -105,10 +105,10 @@ class RoundRow:
     num_examples: int
     attempts: int
     failures: int
+    stragglers: int = 0  # attempts that were still out when the round was closed: their rows are discarded ones
     cold_starts: int
     cpu_s: float | None  # CPU seconds of the round's work: clients, averaging and evaluation
     peak_memory_bytes: int | None  # the largest worker of the round
-    stragglers: int = 0  # attempts that were still out when the round was closed: their rows are discarded ones
     round_s: float
     select_s: float
     publish_s: float
