@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from collections.abc import Callable, Iterable
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import settings
 
 from experiments.pricing import bill, every_policy, write_bill
@@ -282,3 +287,58 @@ def _invented_round(run_id: str, server_round: int, slowdown: float, seed: int) 
         evaluate_s=0.2,
         weights_sha256=f"{server_round:032x}{seed:032x}",
     )
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority that nobody knows."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PEM file of :func:`authority`."""
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def https_before(authority: trustme.CA) -> Iterator[Callable[[str], str]]:
+    """Return a function that puts HTTPS, certified by :func:`authority`, before a plain ``host:port``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    servers = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def open_front(host: str, port: int) -> int:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                inner_reader, inner_writer = await asyncio.open_connection(host, port)
+            except OSError:
+                writer.close()
+                return
+            await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+        servers.append(await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context))
+        return int(servers[-1].sockets[0].getsockname()[1])
+
+    def front(endpoint: str) -> str:
+        host, _, port = endpoint.rpartition(":")
+        opened = asyncio.run_coroutine_threadsafe(open_front(host, int(port)), loop).result(10)
+        return f"127.0.0.1:{opened}"
+
+    yield front
+    for server in servers:
+        loop.call_soon_threadsafe(server.close)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)

@@ -160,7 +160,8 @@ def _ask(verb: Literal["GET", "PUT"], url: str, data: bytes | None, met: set[str
     try:
         status, body, tag = _send(verb, url, data)
     except requests.RequestException as error:
-        return _Outcome(None, _cause(error), final=not isinstance(error, again))
+        untrusted = isinstance(error, requests.exceptions.SSLError)  # a certificate does not become good by waiting
+        return _Outcome(None, _cause(error), final=untrusted or not isinstance(error, again))
     if not 200 <= status < 300:
         return _Outcome(None, _refusal(status), status, final=not _may_pass(status, body))
     if verb == "GET" and is_damaged(body, tag, met):

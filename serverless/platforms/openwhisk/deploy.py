@@ -25,10 +25,17 @@ class OpenWhisk:
     client: OpenWhiskClient
     name: str = "openwhisk"
 
-    def deploy(self, function: FunctionSpec) -> None:
-        """Create or overwrite the action with this project's code."""
+    def deploy(self, function: FunctionSpec, wrapper: str | None = None) -> None:
+        """Create or overwrite the action with this project's code.
+
+        Parameters
+        ----------
+        wrapper
+            Whose code, if not that of the function's name.
+        """
         trusted = self.client.settings.functions_ca_file
-        code = base64.b64encode(package(f"openwhisk_{function.name}", trusted)).decode("ascii")
+        zipped = package(f"openwhisk_{wrapper or function.name}", trusted, function.engine)
+        code = base64.b64encode(zipped).decode("ascii")
         self.client.put_action(function, code, kind=KIND, binary=True)
 
     def remove(self, name: str) -> None:
