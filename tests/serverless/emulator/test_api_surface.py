@@ -1,8 +1,5 @@
 """What belongs to no collection: authentication, roots, limits, unknown routes."""
 
-import base64
-import socket
-
 import pytest
 import requests
 
@@ -96,17 +93,3 @@ def test_there_are_no_rules_and_triggers(whisk):
         assert whisk.request("GET", collection, params={"count": "true"}).json() == {collection: 0}
         assert whisk.request("GET", collection, params={"limit": "201"}).status_code == 400
         assert whisk.request("PUT", f"{collection}/one", json={}).status_code == 404
-
-
-def test_a_body_that_does_not_arrive_in_time(start):
-    whisk = start(request_timeout_s=0.2)
-    whisk.put("waiting", "def main(args):\n    return {}\n")
-    host, port = whisk.handle.api_host.removeprefix("http://").split(":")
-    key = base64.b64encode(whisk.handle.auth.encode()).decode()
-    head = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\nAuthorization: Basic " + key
-    for request in ("POST /api/v1/namespaces/_/actions/waiting", "PUT /api/v1/namespaces/_/packages/waiting"):
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
-            connection.sendall(f"{request} HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
-            answer = connection.recv(65536).decode()
-        assert answer.startswith("HTTP/1.1 408 ")
-        assert '{"error":"The request did not arrive in time."' in answer
