@@ -7,6 +7,7 @@ cores without any of them taking another's.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,17 @@ ONE_THREAD = {
     # less, and every element is computed as before.
     "XLA_FLAGS": "--xla_cpu_prefer_vector_width=512",
 }
+
+_KERNELS = ("DNNL_", "MKL_", "NPY_", "ONEDNN_", "OPENBLAS_", "TF_ENABLE_ONEDNN_OPTS")
+
+
+def arithmetic(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a worker needs that does not inherit the environment, so that its sums round as those of others do.
+
+    One thread, and the variables of ``environ`` by which users choose the kernels of NumPy and TensorFlow: with another
+    ``OPENBLAS_CORETYPE``, for one, the last bits of a matrix product differ.
+    """
+    return {**{name: value for name, value in environ.items() if name.startswith(_KERNELS)}, **ONE_THREAD}
 
 
 @cache

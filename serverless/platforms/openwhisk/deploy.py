@@ -82,14 +82,14 @@ def open_openwhisk(settings: OpenWhiskSettings, log_path: Path) -> Iterator[Open
 def _embedded(settings: OpenWhiskSettings, log_path: Path) -> Iterator[OpenWhiskClient]:
     from serverless.emulator.launcher import start_emulator  # noqa: PLC0415 - a cluster does not need it
     from serverless.emulator.settings import EmulatorSettings  # noqa: PLC0415
-    from task.runtime import ONE_THREAD  # noqa: PLC0415
+    from task.runtime import arithmetic  # noqa: PLC0415
 
     emulator_settings = EmulatorSettings(
         pool_memory_mb=settings.pool_memory_mb,
         memory_max_mb=settings.pool_memory_mb,
         invocations_per_minute=settings.invocations_per_minute,
         concurrent_invocations=settings.concurrent_invocations,
-        container_env=ONE_THREAD,
+        container_env=arithmetic(os.environ),
     )
     with start_emulator(emulator_settings, log_path) as server:
         yield OpenWhiskClient(server.api_host, server.auth, settings)
