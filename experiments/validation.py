@@ -11,7 +11,7 @@ from experiments.config import ExperimentConfig, FunctionConfig
 from experiments.errors import ConfigError, one_of, wrong
 from experiments.registry import BACKENDS, FLOWER_RUNTIMES, PLATFORMS, ROUND_POLICIES, STORES
 from metrics.cost import prices
-from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme
+from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 
 TRAINING_IMAGES = 60_000
 BLOCKING_MAX_S = 60.0  # apache/openwhisk, docs/rest_api.md
@@ -36,6 +36,7 @@ def _names(config: ExperimentConfig) -> Iterator[str]:
         ("optimizer.name", config.optimizer.name, get_args(OptimizerName)),
         ("partition.scheme", config.partition.scheme, get_args(PartitionScheme)),
         ("optimizer_state", config.optimizer_state, get_args(OptimizerStatePolicy)),
+        ("selection", config.selection, get_args(SelectionPolicy)),
         ("platform.name", config.platform.name, PLATFORMS),
         ("store.name", config.store.name, STORES),
         ("round_policy.name", config.round_policy.name, ROUND_POLICIES),
@@ -100,6 +101,8 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("platform.backoff_s", config.platform.backoff_s, " seconds"),
         ("platform.longest_backoff_s", config.platform.longest_backoff_s, " seconds"),
         ("round_policy.deadline_s", config.round_policy.deadline_s, " seconds"),
+        ("store.timeout_s", config.store.timeout_s, " seconds"),
+        *_limits("platform.client", config.platform.client),
         *_limits("platform.aggregator", config.platform.aggregator),
     ):
         if number is not None and not (math.isfinite(number) and number > 0):
@@ -155,6 +158,10 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
         yield wrong("clients", config.clients, allowed)
     yield from _partition(config)
     yield from _round_policy(config)
+    others = [backend for backend in config.backends if backend != "openwhisk"]
+    if config.selection == "fastest_mix" and others:
+        allowed = f"depends on how long functions took, so that {' and '.join(others)} cannot do the same; "
+        yield wrong("selection", config.selection, allowed + "use backends=[openwhisk], or another selection")
     if "openwhisk" in config.backends:
         yield from _serverless(config)
 

@@ -14,6 +14,7 @@ from metrics.laws import LAWS
 from metrics.tables import load
 
 Frames = dict[str, pd.DataFrame]
+STRAGGLERS = "stragglers of a round have their rows, discarded, unless a kill lost some"
 
 
 @pytest.fixture
@@ -74,6 +75,8 @@ DOCTORED: list[tuple[Callable[[Frames], None], str]] = [
         )
         for column in ("attempts", "failures", "cold_starts", "clients", "num_examples")
     ],
+    (first("rounds", "stragglers", lambda number: number + 1), STRAGGLERS),
+    (first("invocations", "status", lambda _: "discarded"), STRAGGLERS),
     (lost("invocations"), "counts of attempts, failures, cold starts, updates and images are those in invocations"),
     (first("rounds", "cpu_s", lambda s: s + 0.001), "cpu_s of a round is the sum over its invocations"),
     (twice("invocations"), "an attempt is written once"),
@@ -138,6 +141,28 @@ def test_a_round_that_a_resumed_run_began_again_is_judged_by_its_last_part(frame
     frames["rounds"]["part"] = 1
     frames["invocations"] = pd.concat([cut_off, frames["invocations"]], ignore_index=True)
     assert check(frames) == []
+
+
+@pytest.fixture
+def late(frames: Frames) -> Frames:
+    """A straggler of the first round, answered long after it, with costs of its own."""
+    straggler = frames["invocations"].iloc[[0]].assign(client_id=99, status="discarded", client_s=60.0, is_cold=True)
+    frames["invocations"] = pd.concat([frames["invocations"], straggler], ignore_index=True)
+    run_id, number = straggler.iloc[0][["run_id", "server_round"]]
+    rounds = frames["rounds"]
+    rounds.loc[(rounds["run_id"] == run_id) & (rounds["server_round"] == number), "stragglers"] = 1
+    return frames
+
+
+def test_a_late_answer_changes_no_count_of_its_round(late: Frames) -> None:
+    assert check(late) == []
+
+
+def test_a_straggler_without_a_row_is_missing_unless_a_kill_may_have_lost_it(late: Frames) -> None:
+    late["invocations"] = late["invocations"].iloc[:-1]
+    assert [fault.law for fault in check(late)] == [STRAGGLERS]
+    late["runs"]["resumes"] = 1
+    assert check(late) == []
 
 
 def test_rows_that_are_older_than_the_column_part_are_judged_too(frames: Frames) -> None:
