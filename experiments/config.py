@@ -102,6 +102,19 @@ class StoreConfig:
 
 
 @dataclass
+class ClusterConfig:
+    """A Kubernetes cluster whose pods are watched; older results know none."""
+
+    name: str = "none"
+    context: str | None = None
+    kubeconfig: str | None = None
+    namespace: str = "openwhisk"
+    store_namespace: str | None = None
+    every_s: float = 5.0
+    timeout_s: float = 5.0
+
+
+@dataclass
 class FlowerConfig:
     """How Flower is deployed."""
 
@@ -224,6 +237,7 @@ class ExperimentConfig:
     round_policy: RoundPolicyConfig = field(default_factory=RoundPolicyConfig)
     platform: PlatformConfig = field(default_factory=PlatformConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     flower: FlowerConfig = field(default_factory=FlowerConfig)
     pricing: PricingConfig = field(default_factory=PricingConfig)
     vm: VmConfig = field(default_factory=VmConfig)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from experiments.config import ExperimentConfig, StoreConfig
+from experiments.config import ClusterConfig, ExperimentConfig, StoreConfig
 from experiments.errors import ConfigError
 from metrics.provenance import usable_cores, usable_memory_bytes
 from task.data import DataSettings
@@ -22,6 +22,7 @@ from task.job import (
 if TYPE_CHECKING:
     from baselines.flower import FlowerSettings
     from baselines.inprocess import InprocessSettings
+    from serverless.cluster import ClusterSettings
     from serverless.keeper import ServerlessSettings
     from serverless.policies import RoundPolicy
     from serverless.storage import StoreSettings
@@ -204,7 +205,17 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
             longest_backoff_s=platform.longest_backoff_s,
         ),
         grant_s=platform.grant_s,
+        cluster=_cluster(config.cluster),
     )
+
+
+def _cluster(cluster: ClusterConfig) -> ClusterSettings | None:
+    from serverless.cluster import ClusterSettings  # noqa: PLC0415 - only if it is asked for
+
+    if cluster.name == "none":
+        return None
+    given = {key: value for key, value in asdict(cluster).items() if key != "name"}
+    return ClusterSettings(**{**given, "kubeconfig": _path(cluster.kubeconfig)})
 
 
 def _store(store: StoreConfig, directory: Path) -> StoreSettings:

@@ -9,7 +9,7 @@ from typing import get_args
 from experiments.access import access_problems
 from experiments.config import ExperimentConfig, FunctionConfig
 from experiments.errors import ConfigError, one_of, wrong
-from experiments.registry import BACKENDS, FLOWER_RUNTIMES, PLATFORMS, ROUND_POLICIES, STORES
+from experiments.registry import BACKENDS, CLUSTERS, FLOWER_RUNTIMES, PLATFORMS, ROUND_POLICIES, STORES
 from metrics.cost import prices
 from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 
@@ -40,6 +40,7 @@ def _names(config: ExperimentConfig) -> Iterator[str]:
         ("platform.name", config.platform.name, PLATFORMS),
         ("store.name", config.store.name, STORES),
         ("round_policy.name", config.round_policy.name, ROUND_POLICIES),
+        ("cluster.name", config.cluster.name, CLUSTERS),
         ("flower.runtime", config.flower.runtime, FLOWER_RUNTIMES),
         ("pricing.function.billed_memory", config.pricing.function.billed_memory, prices.MEMORY_BASES),
         ("billing.policy", config.billing.policy, prices.POLICIES),
@@ -102,6 +103,8 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("platform.longest_backoff_s", config.platform.longest_backoff_s, " seconds"),
         ("round_policy.deadline_s", config.round_policy.deadline_s, " seconds"),
         ("store.timeout_s", config.store.timeout_s, " seconds"),
+        ("cluster.every_s", config.cluster.every_s, " seconds"),
+        ("cluster.timeout_s", config.cluster.timeout_s, " seconds"),
         *_limits("platform.client", config.platform.client),
         *_limits("platform.aggregator", config.platform.aggregator),
     ):
@@ -164,6 +167,9 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
         yield wrong("selection", config.selection, allowed + "use backends=[openwhisk], or another selection")
     if "openwhisk" in config.backends:
         yield from _serverless(config)
+    if config.cluster.name != "none" and config.platform.api_host is None:
+        has_no_pods = "watches the pods of platform.api_host, which is null; name it, or use cluster=none"
+        yield wrong("cluster.name", config.cluster.name, has_no_pods)
 
 
 def _partition(config: ExperimentConfig) -> Iterator[str]:

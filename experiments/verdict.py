@@ -11,7 +11,8 @@ from typing import Any
 from experiments.records import THREADS_PER_CLIENT, Outcome, RunFile
 from experiments.resuming import add_up, earlier_parts
 from experiments.supervise import Ended
-from metrics.tables import RunRow, read_run
+from metrics.cluster import read_cluster
+from metrics.tables import PROCESSES, RunRow, read_run
 
 
 def judge(directory: Path, ended: Ended | None) -> RunRow:
@@ -64,6 +65,7 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         threads_per_client=THREADS_PER_CLIENT,
         **asdict(run.provenance),
         config=json.dumps(run.config, sort_keys=True),
+        cluster=read_cluster(directory),
     )
     return add_up(row, earlier_parts(directory, run))
 
@@ -107,6 +109,7 @@ def _end(directory: Path, ended: Ended | None) -> float:
 
 def _sampled_peak(directory: Path) -> int | None:
     sums: dict[float, int] = {}
-    for row in read_run(directory, "samples").to_pylist():
+    rows = read_run(directory, "samples").to_pylist()
+    for row in (row for row in rows if row["source"] == PROCESSES):
         sums[row["sampled_at"]] = sums.get(row["sampled_at"], 0) + row["rss_bytes"]
     return max(sums.values(), default=None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from metrics.cluster import tell_cluster
 from metrics.laws import LAWS, Tables
 
 _WHERE = ("run_id", "server_round", "function", "client_id", "attempt")
@@ -102,8 +103,14 @@ def cold_starts(invocations: pd.DataFrame) -> ColdStarts:
 
 
 def tell(tables: Tables) -> list[tuple[str, bool | None]]:
-    """Say in a line each, with whether it is well: the laws, the cold starts, the CPU seconds that no sample saw."""
-    return [*_laws(tables, check(tables)), *_cold_starts(cold_starts(tables["invocations"])), *_sampled(tables["runs"])]
+    """Say in a line each, with whether it is well: laws, cold starts, CPU seconds that no sample saw, and clusters."""
+    runs = tables["runs"]
+    return [
+        *_laws(tables, check(tables)),
+        *_cold_starts(cold_starts(tables["invocations"])),
+        *_sampled(runs),
+        *tell_cluster(runs),
+    ]
 
 
 def _laws(tables: Tables, broken: Sequence[Broken]) -> list[tuple[str, bool | None]]:

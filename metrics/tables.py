@@ -8,6 +8,7 @@ dollars; ``_at`` are seconds since the epoch. A value that was not measured is n
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import types
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 from metrics.files import write_whole
 
 SCHEMA_VERSION = 1
+PROCESSES = "processes"  # where a sample comes from: the process tree of the machine that the run was started on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,7 @@ class RunRow:
     cgroup_cpu_cores: float | None
     cgroup_memory_bytes: int | None
     config: str  # JSON object: the resolved configuration
+    cluster: str | None = None  # JSON object: what the cluster told, where one was watched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,15 +177,18 @@ class InvocationRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRow:
-    """One row per run, moment and process role."""
+    """One row per run, moment and role: of the run's processes here, or of its pods in a cluster."""
 
     run_id: str
     schema_version: int = SCHEMA_VERSION
     sampled_at: float
-    role: str  # controller, client, aggregator, emulator, object_store, flower, ray
-    processes: int
+    role: str  # controller, client, aggregator, emulator, object_store, flower, ray; in a cluster openwhisk, prewarmed
+    processes: int  # or pods
     cpu_s: float  # CPU seconds of the role's processes so far, those that have ended included
-    rss_bytes: int  # sum of their resident sets; pages that they share count in each
+    rss_bytes: int  # sum of their resident sets; pages that they share count in each; of pods the working sets
+    source: str | None = PROCESSES  # or metrics.k8s.io
+    requested_cpu_cores: float | None = None  # of pods: what they asked the scheduler for
+    requested_memory_bytes: int | None = None
 
 
 Row = RunRow | RoundRow | InvocationRow | SampleRow
@@ -212,6 +218,7 @@ def append(directory: Path, *rows: Row) -> None:
     """Append rows of one kind to their table in a run's folder, and force them to disk."""
     path, lines = _lines(directory, rows)
     with path.open("ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two processes write `samples`: none must see half a line of the other
         _drop_half_line(file)
         file.write(lines)
         file.flush()

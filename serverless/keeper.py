@@ -15,6 +15,7 @@ from metrics.clocks import now
 from metrics.recorder import Recorder
 from metrics.rows import round_row
 from serverless.answers import corrupt_updates
+from serverless.cluster import watch_cluster
 from serverless.dispatcher import Dispatcher
 from serverless.invoker import Invoker, WorkFailed
 from serverless.objects import RunObjects
@@ -48,6 +49,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
         If the platform or the store cannot be used.
     """
     with ExitStack() as stack:
+        stack.enter_context(watch_cluster(settings.cluster, recorder.run_id, recorder.directory))
         with recorder.setup("start the platform"):
             platform = stack.enter_context(open_openwhisk(settings.platform, recorder.directory / "emulator.log"))
         with recorder.setup("deploy the functions"):

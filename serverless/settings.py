@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from serverless.cluster.settings import ClusterSettings
 from serverless.dispatcher import Retries
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
@@ -36,6 +37,8 @@ class ServerlessSettings:
         How often a piece of work is tried before it has failed for good.
     grant_s
         How long a presigned URL is good for, seconds; longer than the longest wait for a function.
+    cluster
+        The cluster whose pods are watched; ``None``: none is.
     """
 
     platform: OpenWhiskSettings
@@ -47,3 +50,4 @@ class ServerlessSettings:
     policy: RoundPolicy = field(default_factory=WaitAll)
     retries: Retries = field(default_factory=Retries)
     grant_s: int = 3600
+    cluster: ClusterSettings | None = None

@@ -10,6 +10,7 @@ from metrics.kpis import Tables
 from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.chart import Chart
 from metrics.plots.style import LEGEND_LINES, OTHER, ROLES, annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.tables import PROCESSES
 from metrics.units import write
 
 _KEYS = ["cell", "system", "backend"]
@@ -22,15 +23,15 @@ def data(tables: Tables) -> pd.DataFrame:
 
     ``cpu_s`` is what a role's processes had used by the last sample; what no sample saw is in the role ``not sampled``,
     so that the roles add up to the run's own figure. ``rss_bytes`` is the role's resident
-    memory at the moment at which the run used the most.
+    memory at the moment at which the run used the most. Pods of a cluster come on top.
     """
     runs = label_runs(tables["runs"])
     finished = runs[runs["status"] == "success"]
-    used = {run_id: usage_by_role(of_run) for run_id, of_run in tables["samples"].groupby("run_id")}
+    sampled = dict(list(tables["samples"].groupby("run_id")))
     by_run = [
-        _with_rest(used[run_id], cpu_s).assign(run_id=run_id)
+        _used(sampled[run_id], cpu_s).assign(run_id=run_id)
         for run_id, cpu_s in zip(finished["run_id"], finished["cpu_s"], strict=True)
-        if run_id in used
+        if run_id in sampled
     ]
     if not by_run:
         return pd.DataFrame()
@@ -38,6 +39,18 @@ def data(tables: Tables) -> pd.DataFrame:
     n = found.groupby(_KEYS, sort=False)["run_id"].nunique().rename("n")
     totals = found.groupby([*_KEYS, "role"], sort=False)[["cpu_s", "rss_bytes"]].median()
     return totals.reset_index().merge(n.reset_index(), on=_KEYS)
+
+
+def _used(samples: pd.DataFrame, cpu_s: float) -> pd.DataFrame:
+    """Return what each role of a run used: of its processes here, which make up ``cpu_s``, and of its pods.
+
+    Pods are seen at other moments than processes: each source has a peak of its own, and they are added.
+    """
+    sources = samples["source"].fillna(PROCESSES) if "source" in samples else pd.Series(PROCESSES, samples.index)
+    found = {source: usage_by_role(part) for source, part in samples.groupby(sources)}
+    if PROCESSES in found:
+        found[PROCESSES] = _with_rest(found[PROCESSES], cpu_s)
+    return pd.concat(found.values()).groupby("role", sort=False, as_index=False).sum()
 
 
 def _with_rest(usage: pd.DataFrame, cpu_s: float) -> pd.DataFrame:

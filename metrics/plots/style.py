@@ -60,6 +60,8 @@ ROLES = {
     "aggregator": "#CC79A7",
     "controller": "#999999",
     "emulator": "#56B4E9",
+    "openwhisk": "#0072B2",
+    "prewarmed": "#44AA99",
     "object_store": "#F0E442",
     "flower": "#D55E00",
     "ray": "#882255",

@@ -1,5 +1,7 @@
 """The files in conf: each composes, says how it is used, and becomes jobs and settings."""
 
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -10,6 +12,7 @@ from experiments.config import CONFIGS
 from experiments.overrides import groups, options
 from experiments.plan import plan_runs
 from experiments.registry import BACKENDS
+from serverless.cluster import ClusterSettings
 from serverless.keeper import ServerlessSettings
 from task.data import DataSettings
 from task.job import FederatedJob, PartitionSpec
@@ -50,10 +53,43 @@ def test_experiments_are_not_among_the_defaults_so_that_plus_exp_works():
 
 @pytest.mark.parametrize("group", [group for group in groups() if group != "exp"])
 def test_every_option_of_every_group_is_valid(group, monkeypatch):
+    credentials_are_set(monkeypatch)
+    for option in options(group):
+        assert compose(f"{group}={option}", *(A_CLUSTER if group == "cluster" else [])).config
+
+
+A_CLUSTER = ["platform.api_host=https://localhost:31001", "store=minio"]
+
+
+def credentials_are_set(monkeypatch):
     monkeypatch.setenv("MINIO_ACCESS_KEY", "a")
     monkeypatch.setenv("MINIO_SECRET_KEY", "b")
-    for option in options(group):
-        assert compose(f"{group}={option}").config
+    monkeypatch.setenv("OPENWHISK_AUTH", "uuid:key")
+
+
+def test_a_cluster_is_watched_only_where_it_is_asked_for(monkeypatch, tmp_path):
+    credentials_are_set(monkeypatch)
+    settings = BACKENDS["openwhisk"].settings
+    assert settings(compose(*A_CLUSTER).config, tmp_path).cluster is None
+    words = ["cluster=kubernetes", "cluster.context=kind-fl", "cluster.kubeconfig=here/config", "cluster.every_s=2"]
+    watched = settings(compose(*A_CLUSTER, *words).config, tmp_path).cluster
+    assert watched == ClusterSettings(
+        context="kind-fl",
+        kubeconfig=Path.cwd() / "here" / "config",
+        namespace="openwhisk",
+        store_namespace="minio",
+        every_s=2.0,
+        timeout_s=5.0,
+    )
+
+
+def test_watching_a_cluster_changes_no_runs_id(monkeypatch):
+    credentials_are_set(monkeypatch)
+    ids = [
+        {plan.run_id for plan in plan_runs(compose(*A_CLUSTER, *words).config, CONFIGS)}
+        for words in ([], ["cluster=kubernetes"])
+    ]
+    assert ids[0] == ids[1]
 
 
 def test_the_papers_settings():

@@ -64,6 +64,7 @@ def problems(*words, multirun=False):
         (["experiment=a/b"], "experiment", "'a/b'", "plain name"),
         (["store.endpoint=h:1"], "store.endpoint", "'h:1'", "store=minio"),
         (["store=minio"], "store.access_key_env", "'MINIO_ACCESS_KEY'", "not set"),
+        (["cluster=kubernetes"], "cluster.name", "'kubernetes'", "platform.api_host"),
         (["platform.api_host=http://x", "platform.auth_env=NOT_SET"], "store.name", "'directory'", "store=minio"),
         (["exp=quick"], "exp", "'quick'", "did you mean 'quickstart'"),
     ],

@@ -1,0 +1,169 @@
+"""Watches the pods of a run while it goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from metrics.clocks import now
+from metrics.cluster import write_cluster
+from metrics.tables import append
+from serverless.cluster.api import ClusterUnavailable, KubernetesApi
+from serverless.cluster.events import PodEvent, ends_of_containers, warnings
+from serverless.cluster.facts import image_digests, node_facts, openwhisk_facts, requests_by_role
+from serverless.cluster.pods import Pod, read_pod
+from serverless.cluster.settings import ClusterSettings
+from serverless.cluster.usage import SOURCE, PodUsage, UsageAccount, read_usage
+
+_MOST_EVENTS = 200  # of a run: an image that cannot be pulled tells so again and again
+_PATIENCE_S = 30.0  # for the last look, at the end of a run
+T = TypeVar("T")
+
+
+@dataclass
+class ClusterWatch:
+    """Leaves rows in ``samples`` and the facts of the cluster in the run's folder; never raises.
+
+    Parameters
+    ----------
+    run_id, directory
+        The run and its folder.
+    """
+
+    settings: ClusterSettings
+    run_id: str
+    directory: Path
+    started_at: float = field(default_factory=now)
+    facts: dict[str, Any] = field(default_factory=dict)
+    _notes: dict[str, int] = field(default_factory=dict)
+    _events: dict[PodEvent, None] = field(default_factory=dict)
+    _images: dict[str, str] = field(default_factory=dict)
+    _requested: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _account: UsageAccount = field(init=False)
+    _end: threading.Event = field(default_factory=threading.Event)
+    _samples: int = 0
+    _cpu_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._account = UsageAccount(self.started_at)
+
+    def run(self) -> None:
+        """Look at the cluster until :meth:`stop`, and once more then; the body of a thread."""
+        try:
+            api = KubernetesApi(self.settings)
+        except ClusterUnavailable as error:
+            self._note(str(error))
+            self._keep()
+            return
+        self._try(lambda: self._first_look(api))
+        while not self._end.wait(self.settings.every_s):
+            self._try(lambda: self.look(api))
+        self._try(lambda: self.look(api))
+        self._keep()
+        api.close()
+
+    def _try(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except Exception as error:  # whatever it is, watching must not end what is watched
+            self._note(f"a look at the cluster failed: {type(error).__name__}: {error}")
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to end."""
+        self._end.set()
+
+    def look(self, api: KubernetesApi) -> None:
+        """Take one sample, and keep what is known so far."""
+        start, sampled_at = time.thread_time(), now()
+        found = self._pods(api)
+        pods = [pod for pod, _ in found]
+        self._images |= image_digests(pods)
+        self._requested |= requests_by_role(pods)
+        usages = [usage for namespace in self._namespaces() for usage in self._usages(api, namespace)]
+        rows = self._account.rows(self.run_id, sampled_at, pods, usages)
+        if rows:
+            append(self.directory, *rows)
+            self._samples += 1
+        self._hear(ends_of_containers([raw for _, raw in found], self.started_at))
+        for namespace in self._namespaces():
+            self._hear(warnings(self._list(api.events, namespace), self.started_at))
+        self._cpu_s += time.thread_time() - start
+        self._keep()
+
+    def _first_look(self, api: KubernetesApi) -> None:
+        self.facts["kubernetes"] = self._told(api.version)
+        self.facts["nodes"] = [node_facts(node) for node in self._list(api.nodes)]
+        self.facts["openwhisk"] = openwhisk_facts(self._list(api.pods, self.settings.namespace))
+        self.look(api)
+
+    def _namespaces(self) -> list[str]:
+        return list(dict.fromkeys(filter(None, [self.settings.namespace, self.settings.store_namespace])))
+
+    def _pods(self, api: KubernetesApi) -> list[tuple[Pod, Any]]:
+        return [
+            (read_pod(pod, in_store=namespace != self.settings.namespace), pod)
+            for namespace in self._namespaces()
+            for pod in self._list(api.pods, namespace)
+        ]
+
+    def _usages(self, api: KubernetesApi, namespace: str) -> list[PodUsage]:
+        return [read_usage(item) for item in self._list(api.pod_metrics, namespace)]
+
+    def _list(self, ask: Callable[..., list[T]], *arguments: str) -> list[T]:
+        return self._told(ask, *arguments) or []
+
+    def _told(self, ask: Callable[..., T], *arguments: str) -> T | None:
+        """Return an answer, or note that there is none."""
+        try:
+            return ask(*arguments)
+        except ClusterUnavailable as error:
+            self._note(str(error))
+            return None
+
+    def _hear(self, events: Iterator[PodEvent]) -> None:
+        for event in events:
+            if len(self._events) < _MOST_EVENTS:
+                self._events.setdefault(event)
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            print(f"cluster: {text}", flush=True)  # into the run's log
+        self._notes[text] = self._notes.get(text, 0) + 1
+
+    def _keep(self) -> None:
+        write_cluster(
+            self.directory,
+            {
+                **self.facts,
+                "images": self._images,
+                "requested": self._requested,
+                "events": [asdict(event) for event in sorted(self._events, key=lambda event: event.at)],
+                "notes": [f"{text} ({times} times)" if times > 1 else text for text, times in self._notes.items()],
+                "watch": {"source": SOURCE, "samples": self._samples, "cpu_s": self._cpu_s, **_shown(self.settings)},
+            },
+        )
+
+
+def _shown(settings: ClusterSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in ("context", "namespace", "store_namespace", "every_s")}
+
+
+@contextmanager
+def watch_cluster(settings: ClusterSettings | None, run_id: str, directory: Path) -> Iterator[None]:
+    """Watch a cluster for the time of the context; ``None`` watches nothing."""
+    if settings is None:
+        yield
+        return
+    watch = ClusterWatch(settings, run_id, directory)
+    thread = threading.Thread(target=watch.run, name="cluster-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        watch.stop()
+        thread.join(_PATIENCE_S)
