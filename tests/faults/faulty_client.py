@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import time
 from pathlib import Path
@@ -45,8 +46,19 @@ def _fault(args: dict[str, Any]) -> str | None:
     attempt = int(re.search(r"attempt-(\d+)", args["update_url"])[1])
     for entry in json.loads(PLAN.read_text()):
         wanted = {"attempt": attempt, "client_id": args["client_id"], "server_round": args["server_round"]}
+        if "rates" in entry:
+            return _by_chance(entry["rates"], f"{entry['seed']} {args['update_url'].partition('?')[0]}")
         if wanted.items() <= entry.items():
             return str(entry["kind"])
+    return None
+
+
+def _by_chance(rates: dict[str, float], seed: str) -> str | None:
+    drawn = random.Random(seed).random()
+    for kind, rate in rates.items():
+        drawn -= rate
+        if drawn < 0:
+            return kind
     return None
 
 

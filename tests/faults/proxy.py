@@ -9,6 +9,7 @@ import asyncio
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,9 +29,7 @@ class Happened:
     """A fault that was made to happen."""
 
     at: float
-    verb: str
-    path: str
-    fault: Fault
+    label: str
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,14 @@ class FaultProxy:
         Where it listens, on loopback; the same after an outage.
     happened
         The faults so far, in the order of their requests.
-    requests
-        ``VERB path`` of every request that reached the proxy.
+    verbs
+        How many requests reached the proxy, by verb.
     """
 
     upstream: str
     port: int
     happened: list[Happened] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+    verbs: Counter[str] = field(default_factory=Counter)
     _schedule: Schedule = field(default_factory=Schedule)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _back: asyncio.Task[None] | None = None
@@ -73,7 +72,7 @@ class FaultProxy:
         """Begin a new schedule; what happened before is forgotten."""
         self._schedule = Schedule(steps)
         self.happened.clear()
-        self.requests.clear()
+        self.verbs.clear()
 
     # --- in the proxy's own thread
 
@@ -98,10 +97,10 @@ class FaultProxy:
         await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(f"{request.method} {request.path}")
+        self.verbs[request.method] += 1
         fault = self._schedule.next(request.method, request.raw_path)
         if fault:
-            self.happened.append(Happened(time.time(), request.method, request.path, fault))
+            self.happened.append(Happened(time.time(), fault.label))
         transport = request.transport
         self._busy.add(transport)
         try:

@@ -27,4 +27,7 @@ def test_whatever_goes_wrong_every_counted_update_is_averaged_once_and_no_other(
     day = world.live(case, POLICIES[policy])
     assert day.happened, "the fault did not happen"
     assert_nothing_was_lost_or_doubled(day, world.mnist, POLICIES[policy])
+    if policy == "wait_all":
+        assert set(case.kinds) <= set(day.invocations.error_kind.dropna())
+        assert day.invocations.attempt.max() == 1 or not case.once
     matrix.add(case.name, policy, day)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -28,11 +29,11 @@ from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.deploy import OpenWhisk
 from serverless.platforms.protocol import FunctionSpec
 from serverless.policies import RoundPolicy
-from serverless.storage import DirectorySettings, MinioSettings, open_store
+from serverless.storage import DirectorySettings, MinioSettings, StoreSettings, open_store
 from serverless.storage.local_server import start_minio
 from task.data import DataSettings, Mnist, load_mnist
 from task.job import FederatedJob
-from task.runtime import ONE_THREAD
+from task.runtime import arithmetic
 from task.weights import sha256
 from tests.faults.cases import Case
 from tests.faults.proxy import FaultProxy, faulty
@@ -42,7 +43,7 @@ JOB = FederatedJob(
 )
 IMAGES_PER_CLIENT = 40
 MEMORY_MB = 512
-TIMEOUT_S = 10.0
+TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -66,27 +67,32 @@ class Day:
     rounds: pd.DataFrame
     invocations: pd.DataFrame
     final_sha256: str
-    happened: list[str]
-    sent: int
-    left: list[str]
+    happened: list[str] = field(default_factory=list)
+    sent: int = 0
+    left: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, directory: Path, final_sha256: str, **known: Any) -> Day:
+        """Read the tables of a run."""
+        rounds, invocations = (read_run(directory, name).to_pandas() for name in ("rounds", "invocations"))
+        return cls(rounds, invocations, final_sha256, **known)
 
     @property
     def participants(self) -> list[tuple[int, ...]]:
         """Return the clients of each round whose updates were averaged, in ascending order."""
         rows = self.invocations[(self.invocations.function == "client") & (self.invocations.status == "success")]
-        return [tuple(sorted(rows[rows.server_round == number].client_id)) for number in self.rounds.server_round]
+        return [
+            tuple(sorted(map(int, rows[rows.server_round == number].client_id))) for number in self.rounds.server_round
+        ]
 
 
 @dataclass
 class World:
     """Servers that are shared by many runs; functions stay warm."""
 
-    platform: FaultProxy
-    store: FaultProxy
-    s3: MinioSettings
+    servers: Servers
     folder: Path
     mnist: Mnist
-    api_host: str
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -94,52 +100,32 @@ class World:
         """The file that the client function looks into."""
         return self.folder / "functions.json"
 
-    def settings(self, policy: RoundPolicy, **changes: Any) -> keeper.ServerlessSettings:
-        """Return the settings of a run behind the proxies."""
-        settings = keeper.ServerlessSettings(
-            platform=OpenWhiskSettings(
-                api_host=f"http://{self.platform.endpoint}", request_timeout_s=2.0, blocking_s=3.0
-            ),
-            store=replace(self.s3, endpoint=self.store.endpoint),
-            data=DataSettings(self.folder),
-            client=FunctionSpec("client", MEMORY_MB, TIMEOUT_S),
-            aggregator=FunctionSpec("aggregator", MEMORY_MB, TIMEOUT_S),
-            in_flight=JOB.clients_per_round,
-            policy=policy,
-            retries=Retries(max_attempts=4, max_refused=8, backoff_s=0.2, longest_backoff_s=2.0),
-        )
-        return replace(settings, **changes)
-
     def live(self, case: Case, policy: RoundPolicy, job: FederatedJob = JOB) -> Day:
         """Make a run on which a fault falls."""
         run_id = f"day-{next(self._numbers)}"
         directory = self.folder / run_id
         directory.mkdir()
         self.plan(case)
-        settings = self.settings(policy)
-        if case.directory:
-            settings = replace(settings, store=DirectorySettings(directory / "drive"))
+        store = DirectorySettings(directory / "drive") if case.directory else self.servers.s3
+        settings = behind(f"http://{self.servers.platform.endpoint}", store, policy)
+        if case.timeout_s:
+            settings = replace(settings, client=replace(settings.client, timeout_s=case.timeout_s))
         recorder = AwayRecorder(run_id, directory)
         recorder.away = (directory / "drive", case.away_s) if case.away_s else None
         weights = keeper.run(job, settings, recorder)
         if recorder.timer:
             recorder.timer.join()
-        tables = {name: read_run(directory, name).to_pandas() for name in ("rounds", "invocations")}
-        self.store.plan()
+        happened = self.happened(recorder)
+        sent = self.servers.platform.verbs["POST"]
+        self.servers.store.plan()
         left = open_store(settings.store, f"runs/{run_id}").list()
-        return Day(
-            tables["rounds"],
-            tables["invocations"],
-            sha256(weights),
-            self.happened(recorder),
-            sum("POST" in request for request in self.platform.requests),
-            [info.key for info in left],
-        )
+        left = [info.key for info in left]
+        return Day.read(directory, sha256(weights), happened=happened, sent=sent, left=left)
 
     def plan(self, case: Case) -> None:
         """Have a fault happen from now on."""
-        self.platform.plan(*case.platform)
-        self.store.plan(*case.store)
+        self.servers.platform.plan(*case.platform)
+        self.servers.store.plan(*case.store)
         entry = {"kind": case.function, "client_id": 1, "server_round": 1, "attempt": 1}
         self.function_plan.write_text(json.dumps([entry] if case.function else []))
         self.function_plan.with_suffix(".happened").unlink(missing_ok=True)
@@ -148,7 +134,7 @@ class World:
         """Return the faults that did happen."""
         told = self.function_plan.with_suffix(".happened")
         functions = told.read_text().split() if told.exists() else []
-        wires = [each.fault.label for each in (*self.platform.happened, *self.store.happened)]
+        wires = [each.label for each in (*self.servers.platform.happened, *self.servers.store.happened)]
         return [*wires, *functions, *(["away"] if recorder.timer else [])]
 
 
@@ -168,30 +154,71 @@ class AwayRecorder(Recorder):
             self.timer.start()
 
 
+@dataclass(frozen=True)
+class Servers:
+    """Real servers behind proxies.
+
+    Parameters
+    ----------
+    emulator_pid
+        The embedded server's process; containers are children of it.
+    env
+        The credentials of both, as environment variables.
+    """
+
+    platform: FaultProxy
+    store: FaultProxy
+    s3: MinioSettings
+    emulator_pid: int
+    env: dict[str, str] = field(repr=False)
+
+
 @contextmanager
-def small_world(folder: Path, data: DataSettings) -> Iterator[World]:
-    """Start the servers and the proxies for the time of the context."""
+def broken_servers(folder: Path, **changes: Any) -> Iterator[Servers]:
+    """Start the servers and the proxies for the time of the context; ``changes`` are for :class:`EmulatorSettings`."""
     settings = EmulatorSettings(
         pool_memory_mb=6 * MEMORY_MB,
         memory_max_mb=6 * MEMORY_MB,
         invocations_per_minute=100_000,
         concurrent_invocations=1000,
-        container_env=ONE_THREAD,
+        container_env=arithmetic(os.environ),
+        **changes,
     )
     with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
         emulator = stack.enter_context(start_emulator(settings, folder / "emulator.log"))
         s3 = stack.enter_context(start_minio(folder / "minio", folder / "minio.log"))
-        for name, value in {**s3.env, "OPENWHISK_AUTH": emulator.auth}.items():
-            patch.setenv(name, value)
         platform = stack.enter_context(faulty(emulator.api_host))
         store = stack.enter_context(faulty(f"http://{s3.endpoint}"))
         store.partner = platform
-        world = World(platform, store, s3.settings(), folder, few_images(data), emulator.api_host)
+        env = {**s3.env, "OPENWHISK_AUTH": emulator.auth}
+        yield Servers(platform, store, replace(s3.settings(), endpoint=store.endpoint), emulator.pid, env)
+
+
+@contextmanager
+def small_world(folder: Path, data: DataSettings) -> Iterator[World]:
+    """Start the servers and the proxies for the time of the context, and have the keeper use them."""
+    with broken_servers(folder) as servers, pytest.MonkeyPatch.context() as patch:
+        for name, value in servers.env.items():
+            patch.setenv(name, value)
+        world = World(servers, folder, few_images(data))
         patch.setattr(keeper, "load_mnist", lambda _: world.mnist)
         patch.setattr(openwhisk_client, "LOOK_FOR_S", 1.0)
         keep_warm(patch, world.function_plan)
         yield world
+
+
+def behind(api_host: str, store: StoreSettings, policy: RoundPolicy) -> keeper.ServerlessSettings:
+    """Return the settings of a run against some servers, with little patience."""
+    return keeper.ServerlessSettings(
+        platform=OpenWhiskSettings(api_host=api_host, request_timeout_s=1.0, blocking_s=3.0),
+        store=store,
+        data=DataSettings(Path()),
+        client=FunctionSpec("client", MEMORY_MB, TIMEOUT_S),
+        aggregator=FunctionSpec("aggregator", MEMORY_MB, TIMEOUT_S),
+        in_flight=JOB.clients_per_round,
+        policy=policy,
+        retries=Retries(max_attempts=8, max_refused=20, backoff_s=0.2, longest_backoff_s=2.0),
+    )
 
 
 def few_images(data: DataSettings) -> Mnist:
@@ -204,12 +231,13 @@ def few_images(data: DataSettings) -> Mnist:
 
 def keep_warm(patch: pytest.MonkeyPatch, plan: Path) -> None:
     """Deploy the client function that fails by plan, and each function once: another deployment starts cold."""
-    deploy, deployed = OpenWhisk.deploy, set()
+    deploy: Any = OpenWhisk.deploy
+    deployed: dict[str, FunctionSpec] = {}
 
     def once(platform: OpenWhisk, function: FunctionSpec) -> None:
-        if function not in deployed:
+        if deployed.get(function.name) != function:
             deploy(platform, function)
-            deployed.add(function)
+            deployed[function.name] = function
 
     patch.setattr(OpenWhisk, "deploy", once)
     patch.setattr("serverless.platforms.openwhisk.deploy.package", lambda *args: faulty_package(plan, *args))

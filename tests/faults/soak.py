@@ -1,0 +1,135 @@
+"""The soak that ``scripts/soak.py`` runs: a keeper beside broken servers, watched for leaks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from tests.faults.laws import NOT_SENT
+from tests.faults.random_day import function_rates, platform_steps, store_steps
+from tests.faults.watch import judge, look, table
+from tests.faults.world import Servers, broken_servers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+EVERY_S = 1.0
+KEPT_RECORDS = 500  # of the embedded server: its records are no leak
+
+
+def main(description: str) -> int:
+    """Soak as the command line says; return the exit code."""
+    options = _options(description)
+    options.out.mkdir(parents=True, exist_ok=True)
+    work = options.out / "work"  # of the servers, and of the runs that go on
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    with broken_servers(work, activations_kept=KEPT_RECORDS) as servers:
+        servers.platform.plan(*platform_steps(options.seed))
+        servers.store.plan(*store_steps(options.seed))
+        (work / "functions.json").write_text(json.dumps(function_rates(options.seed)))
+        seen, told, code = _soak(options, servers)
+        sent = servers.platform.verbs["POST"]
+        happened = Counter(each.label for each in (*servers.platform.happened, *servers.store.happened))
+    left = [process.pid for process in psutil.Process().children(recursive=True)]
+    seen.to_csv(options.out / "watched.csv", index=False)
+    happened.update((work / "functions.happened").read_text().split())
+    failed = _report(options, seen, told, code, sent, happened, left)
+    if not failed:
+        shutil.rmtree(work)
+    return int(failed)
+
+
+def _options(description: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="decides the faults (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "soak", help="folder of the log and the table")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "mnist", help="where MNIST is kept")
+    options = parser.parse_args()
+    options.out = options.out.absolute()
+    if not options.minutes > 0:
+        parser.error(f"--minutes={options.minutes}: must be more than 0")
+    return options
+
+
+def _soak(options: argparse.Namespace, servers: Servers) -> tuple[pd.DataFrame, list[dict[str, object]], int]:
+    """Run the keeper beside the watch; return what was seen, what the keeper told, and how it ended."""
+    start = time.time()
+    endpoints = [f"http://{servers.platform.endpoint}", servers.store.endpoint]
+    command = [sys.executable, "-m", "tests.faults.endless", str(options.out / "work"), *endpoints, str(options.cache)]
+    command.append(str(start + 60 * options.minutes))
+    log = options.out / "keeper.log"
+    with log.open("w") as said, (options.out / "keeper.err").open("w") as errors:
+        keeper = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=errors, env={**os.environ, **servers.env})
+        rows: list[dict[str, object]] = []
+        try:
+            while keeper.poll() is None:
+                rows += look(_roles(keeper.pid, servers.emulator_pid), time.time() - start)
+                if len(rows) % (60 * 5) == 0:
+                    print(f"{(time.time() - start) / 60:5.1f} min, {_lines(log)} runs", flush=True)
+                time.sleep(EVERY_S)
+        finally:
+            keeper.kill()
+            keeper.wait()
+    return pd.DataFrame(rows), [json.loads(line) for line in log.read_text().splitlines()], keeper.returncode
+
+
+def _lines(log: Path) -> int:
+    return log.read_text().count("\n")
+
+
+def _roles(keeper: int, emulator: int) -> dict[str, list[psutil.Process]]:
+    mine = psutil.Process()
+    server = psutil.Process(emulator)
+    store = [child for child in mine.children() if child.pid not in (keeper, emulator)]
+    return {
+        "keeper": [psutil.Process(keeper), *psutil.Process(keeper).children(recursive=True)],
+        "emulator": [server],
+        "containers": server.children(recursive=True),
+        "store": store,
+        "proxies": [mine],
+    }
+
+
+def _report(
+    options: argparse.Namespace,
+    seen: pd.DataFrame,
+    told: list[dict[str, object]],
+    code: int,
+    sent: int,
+    happened: Counter[str],
+    left: list[int],
+) -> bool:
+    kinds: Counter[str] = Counter(str(kind or "none") for run in told for kind in run["error_kinds"])
+    rows = sum(count for kind, count in kinds.items() if kind not in NOT_SENT)
+    verdicts = judge(seen)
+    problems = [f"{each.role}: {each.what} grows" for each in verdicts if each.leaks]
+    problems += [f"the keeper ended with {code}: see {options.out}/keeper.err"] if code else []
+    problems += [f"{sent} invocations were sent, {rows} are in the tables"] if sent != rows and not code else []
+    problems += [f"processes are left: {left}"] if left else []
+    text = "\n".join(
+        [
+            f"soak of {options.minutes:g} minutes, seed {options.seed}: {len(told)} runs, "
+            f"{sum(int(str(run['rounds'])) for run in told)} rounds, {rows} invocations, {happened.total()} faults",
+            "faults: " + ", ".join(f"{name} {count}" for name, count in happened.most_common()),
+            "error_kind of attempts: " + ", ".join(f"{name} {count}" for name, count in kinds.most_common()),
+            "",
+            table(verdicts),
+            "",
+            *(f"FAILED  {problem}" for problem in problems),
+            *([] if problems else ["nothing leaks, nothing is lost: every run has the weights of its counted updates"]),
+        ]
+    )
+    (options.out / "report.txt").write_text(text + "\n")
+    print(text)
+    return bool(problems)
