@@ -227,6 +227,7 @@ class ExperimentConfig:
     batch_size: int = MISSING
     local_epochs: int = MISSING
     optimizer_state: str = MISSING
+    selection: str = "random"  # older results know no other
     workers: int | None = MISSING
     out: str | None = MISSING
     rerun: bool = MISSING

@@ -14,6 +14,7 @@ from experiments.settings import Placement, job_of, workers
 from task.job import FederatedJob
 
 _DIGITS = 8  # of the configuration's hash in a run's id
+_SINCE = {"selection": "random"}  # what a job had before it could be chosen
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,15 @@ def run_id(config: ExperimentConfig, backend: str, seed: int) -> str:
 def configuration_hash(config: ExperimentConfig, backend: str) -> str:
     """Hash what may change what a backend learns or measures, seeds aside.
 
-    Not in it: where results and data lie, the experiment's name, and the settings of other backends.
+    Not in it: where results and data lie, the experiment's name, the settings of other backends, and choices that came
+    to be later where they are made as every run before them had it.
     """
     values = {**config.to_dict(), "workers": workers(config)}
-    job = job_of(config, seed=0).to_dict()
+    job = {
+        key: value
+        for key, value in job_of(config, seed=0).to_dict().items()
+        if key not in _SINCE or _SINCE[key] != value
+    }
     matters = {"backend": backend, "job": job, **{key: values[key] for key in BACKENDS[backend].sections}}
     text = json.dumps(matters, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

@@ -17,6 +17,7 @@ from task.job import (
     OptimizerStatePolicy,
     PartitionScheme,
     PartitionSpec,
+    SelectionPolicy,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
         rounds=config.rounds,
         target_accuracy=config.target_accuracy,
         optimizer_state=cast(OptimizerStatePolicy, config.optimizer_state),
+        selection=cast(SelectionPolicy, config.selection),
         partition=PartitionSpec(
             scheme=cast(PartitionScheme, config.partition.scheme),
             **{key: value for key, value in asdict(config.partition).items() if key != "scheme" and value is not None},

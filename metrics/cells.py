@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.configured import deadline_label, first_k, function_memory_mb, partition_label
+from metrics.configured import deadline_label, first_k, function_memory_mb, partition_label, selection
 
 BACKENDS = ("inprocess", "flower", "openwhisk")  # the order in which they are shown
 BASELINE = "inprocess"
@@ -27,11 +27,13 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "clients": lambda value: f"of {value} clients",
     "first_k": lambda value: "" if pd.isna(value) else f"functions' rounds closed after the first {value:g}",
     "deadline": lambda value: f"functions' rounds closed {value}" if value else "",
+    "selection": lambda value: "" if value == "random" else f"selection {value}",
     "partition": str,
     "optimizer_state": lambda value: f"optimizer state {value}",
     "max_rounds": lambda value: f"at most {value} rounds",
     "target_accuracy": lambda value: "no target" if pd.isna(value) else f"target {value:.0%}",
 }
+LEARNING = tuple(_FORMATS)  # the columns that make a cell
 _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "runtime": str,
     "store": str,
@@ -51,6 +53,7 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
         partition=partition_label(runs),
         first_k=first_k(runs),
         deadline=deadline_label(runs),
+        selection=selection(runs),
         function_memory_mb=function_memory_mb(runs),
     )
     varying = [name for name in _FORMATS if labelled[name].nunique(dropna=False) > 1]

@@ -37,6 +37,12 @@ def _deadline(policy: Any) -> str:
     return f"after {policy['deadline_s']:g} s and {policy['min_updates']} updates"
 
 
+def selection(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return how each run selected its clients; older runs knew ``random`` only."""
+    labels = [_at(config, "selection") or "random" for config in _configs(runs)]
+    return pd.Series(labels, index=runs.index, dtype="str")
+
+
 def waits_for_all(runs: pd.DataFrame) -> pd.Series[bool]:
     """Return whether each run averaged the updates of all clients that it selected."""
     early = first_k(runs).notna() | (deadline_label(runs) != "")

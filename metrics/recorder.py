@@ -18,7 +18,7 @@ from typing import Any
 
 from metrics import checkpoints
 from metrics.checkpoints import ResumePoint
-from metrics.tables import InvocationRow, RoundRow, append
+from metrics.tables import InvocationRow, RoundRow, append, read_run
 
 
 class WatcherGone(RuntimeError):  # noqa: N818 - it names what happened; nothing went wrong in the run
@@ -76,6 +76,10 @@ class Recorder:
     def resume_point(self) -> ResumePoint | None:
         """Return where the run goes on; ``None`` if it starts at its first round."""
         return checkpoints.resume_point(self.directory)
+
+    def earlier_invocations(self) -> list[InvocationRow]:
+        """Return the attempts that are on disk; there are some where a run goes on."""
+        return [InvocationRow(**row) for row in read_run(self.directory, "invocations").to_pylist()]
 
     def invocations(self, rows: list[InvocationRow]) -> None:
         """Keep attempts of a round that did not finish."""

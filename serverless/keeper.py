@@ -22,6 +22,7 @@ from serverless.objects import RunObjects
 from serverless.platforms.openwhisk.deploy import open_openwhisk
 from serverless.policies import RoundPolicy, is_hopeless
 from serverless.round import Round
+from serverless.selection import Selector, durations_s, selector_of
 from serverless.settings import ServerlessSettings
 from serverless.storage import open_store
 from serverless.stragglers import LateAnswers, discarded
@@ -31,7 +32,6 @@ from task.engine import engine_name
 from task.job import FederatedJob
 from task.models import initial_weights
 from task.partition import make_partition
-from task.selection import select_clients
 from task.weights import Weights, dumps
 
 __all__ = ["ServerlessSettings", "run"]
@@ -75,6 +75,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
         keeper = Keeper(
             job=job,
             policy=settings.policy,
+            selector=selector_of(job, durations_s(recorder.earlier_invocations(), last_round)),
             objects=objects,
             clients=Dispatcher(to_clients, threads, settings.retries, on_late, settings.in_flight),
             aggregator=Dispatcher(to_aggregator, threads, settings.retries, on_late),
@@ -99,6 +100,7 @@ class Keeper:
 
     job: FederatedJob
     policy: RoundPolicy
+    selector: Selector
     objects: RunObjects
     clients: Dispatcher
     aggregator: Dispatcher
@@ -111,7 +113,7 @@ class Keeper:
         this = Round(server_round)
         try:
             with this.clock.phase("select"):
-                selected = select_clients(self.job, server_round)
+                selected = self.selector.select(server_round)
             self._invite(selected, this)
             self._collect(this)
             while corrupt := self._aggregate(this):
@@ -184,6 +186,7 @@ class Keeper:
         )
         self.recorder.checkpoint(this.number, None, states)  # the weights themselves are in the store
         self.recorder.round(row, rows)
+        self.selector.note(this.number, durations_s(rows, this.number).get(this.number, {}))
         return row.test_accuracy
 
     @contextmanager

@@ -13,6 +13,7 @@ ModelName = Literal["cnn", "nn", "mlp50"]
 OptimizerName = Literal["sgd", "adam", "nadam"]
 PartitionScheme = Literal["shards", "iid", "dirichlet"]
 OptimizerStatePolicy = Literal["reset", "keep"]
+SelectionPolicy = Literal["random", "fixed", "fastest_mix"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class FederatedJob:
         paper does). ``keep``: its optimizer state travels with its update and returns next time.
     partition
         How the data are dealt.
+    selection
+        Who takes part in a round. ``random``: a draw of its own each round. ``fixed``: the first round's draw in every
+        round. ``fastest_mix``: by how long clients took before; only on functions, and the one choice here that is not
+        decided by the job alone (see :mod:`serverless.selection`).
     seed
         Decides the partition, the initial weights, the selection and the batch order.
     """
@@ -70,6 +75,7 @@ class FederatedJob:
     target_accuracy: float | None = None
     optimizer_state: OptimizerStatePolicy = "reset"
     partition: PartitionSpec = field(default_factory=PartitionSpec)
+    selection: SelectionPolicy = "random"
     seed: int = 0
 
     def reached(self, test_accuracy: float) -> bool:

@@ -12,13 +12,21 @@ def select_clients(job: FederatedJob, server_round: int) -> tuple[int, ...]:
     Parameters
     ----------
     server_round
-        1-based number of the round; the draw depends on it and on ``job.seed`` alone.
+        1-based number of the round; the draw depends on it and on ``job.seed`` alone. With ``selection="fixed"`` every
+        round has the draw of the first.
 
     Returns
     -------
     tuple of int
         Client ids in ascending order: the order in which updates are averaged.
+
+    Raises
+    ------
+    ValueError
+        With ``selection="fastest_mix"``, which is no draw.
     """
-    rng = generator(job.seed, Stream.SELECTION, server_round)
+    if job.selection == "fastest_mix":
+        raise ValueError("selection=fastest_mix depends on measured durations: only functions are selected by it")
+    rng = generator(job.seed, Stream.SELECTION, 1 if job.selection == "fixed" else server_round)
     chosen = rng.choice(job.clients, size=job.clients_per_round, replace=False)
     return tuple(sorted(int(client) for client in chosen))

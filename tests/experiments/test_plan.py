@@ -102,6 +102,7 @@ def test_an_id_tells_backend_and_seed():
 def test_the_hash_stays_what_it_is():
     """A change here makes every finished run of everybody look like another configuration."""
     assert configuration_hash(config(), "inprocess") == "ffaa3588"
+    assert configuration_hash(config("selection=fixed"), "inprocess") != "ffaa3588"
 
 
 jobs = st.builds(
