@@ -59,15 +59,7 @@ class MemoryGroup:
 
     async def remove(self) -> None:
         """End what still runs in the group (a function may have left its process group), and remove it."""
-        for _ in range(_REMOVE_TRIES):
-            with contextlib.suppress(OSError):
-                for pid in (self.path / "cgroup.procs").read_text().split():
-                    os.kill(int(pid), signal.SIGKILL)
-            with contextlib.suppress(OSError):
-                self.path.rmdir()
-            if not self.path.exists():
-                return
-            await asyncio.sleep(_REMOVE_PAUSE_S)
+        await end_group(self.path)
 
 
 class MemoryGroups:
@@ -81,11 +73,11 @@ class MemoryGroups:
 
     def __init__(self, path: Path, version: _Version) -> None:
         self._path, self._version = path, version
-        _remove_abandoned(path.parent)
+        remove_abandoned(path.parent, _PREFIX)
         path.mkdir()
         try:
             if version is _V2:
-                (path / "cgroup.subtree_control").write_text("+memory")
+                _enable(path / "cgroup.subtree_control")
             self.create("probe", 1 << 30).path.rmdir()
         except OSError:
             path.rmdir()
@@ -95,6 +87,11 @@ class MemoryGroups:
     def name(self) -> str:
         """``cgroup-v1`` or ``cgroup-v2``."""
         return self._version.name
+
+    @property
+    def path(self) -> Path:
+        """The server's group; those of its containers are in it."""
+        return self._path
 
     def create(self, name: str, limit_bytes: int) -> MemoryGroup:
         """Return a new, empty group with a limit."""
@@ -132,10 +129,37 @@ def memory_groups(proc: Path = Path("/proc/self")) -> MemoryGroups | None:
     return None
 
 
-def _remove_abandoned(directory: Path) -> None:
-    """Remove the groups of servers that were killed before they could do so, also of one that had our pid."""
-    for group in directory.glob(f"{_PREFIX}*"):
-        pid = group.name.removeprefix(_PREFIX)
+def _enable(control: Path) -> None:
+    """Let the groups below limit memory, and shares of a core where the kernel allows it here."""
+    try:
+        control.write_text("+memory +cpu")
+    except OSError:
+        control.write_text("+memory")
+
+
+async def end_group(path: Path) -> None:
+    """End what runs in a group, and remove it."""
+    for _ in range(_REMOVE_TRIES):
+        with contextlib.suppress(OSError):
+            for pid in (path / "cgroup.procs").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        if not path.exists():
+            return
+        await asyncio.sleep(_REMOVE_PAUSE_S)
+
+
+def remove_abandoned(directory: Path, prefix: str) -> None:
+    """Remove the groups of servers that were killed before they could do so, also of one that had our pid.
+
+    Parameters
+    ----------
+    prefix
+        What the names of servers' groups begin with, before the pid.
+    """
+    for group in directory.glob(f"{prefix}*"):
+        pid = group.name.removeprefix(prefix)
         if pid == str(os.getpid()) or not Path("/proc", pid).exists():
             for abandoned in (*(path for path in group.iterdir() if path.is_dir()), group):
                 with contextlib.suppress(OSError):

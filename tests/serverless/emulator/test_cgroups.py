@@ -32,7 +32,7 @@ def test_version_2_writes_what_the_kernel_documents(files_only):
     groups = memory_groups(proc)
     assert groups.name == "cgroup-v2"
     own = mount / "app" / "run" / f"fl-emulator-{os.getpid()}"
-    assert (own / "cgroup.subtree_control").read_text() == "+memory"
+    assert (own / "cgroup.subtree_control").read_text() == "+memory +cpu"
     group = groups.create("one", 256 << 20)
     assert (own / "one" / "memory.max").read_text() == str(256 << 20)
     group.admit(4711)
