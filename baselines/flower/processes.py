@@ -47,7 +47,7 @@ class Processes:
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self._log = log
         self._started: list[subprocess.Popen[bytes]] = []
-        self.folder = Path(tempfile.mkdtemp(prefix="fl-flower-", dir="/tmp")).resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix="fl-flower-", dir="/tmp")).resolve()  # nosec B108 - private
         self._guard = _start_guard(self.folder)
         self._environment = {**os.environ, **environment, HOME: str(self.folder), "RAY_TMPDIR": str(self.folder)}
         self._adopted = _adopt_orphans(True)

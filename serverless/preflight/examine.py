@@ -22,6 +22,7 @@ from serverless.preflight.reach import reach
 from serverless.preflight.store import open_here
 from serverless.settings import ServerlessSettings
 from serverless.storage import MinioSettings, ObjectStore
+from task.engine import engine_name
 from task.job import FederatedJob
 
 PLATFORM, DEPLOYMENT = "platform", "deployment"
@@ -87,7 +88,8 @@ class _Examination:
     def _deployed(self, probe: Probe, store: ObjectStore | None, known: limits.Limits) -> Iterator[Finding]:
         functions = (self.settings.aggregator, self.settings.client)
         try:
-            deployed = [probe.deploy(function) for function in functions]
+            engine = engine_name(self.job.model)
+            deployed = [probe.deploy(replace(function, engine=engine)) for function in functions]
         except PlatformError as error:
             yield failed(
                 DEPLOYMENT, str(error), "raise the limit that it names, or lower platform.client and .aggregator"

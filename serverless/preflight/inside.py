@@ -14,7 +14,7 @@ from serverless.preflight.probe import Probe
 from serverless.storage import ObjectMissing, ObjectStore
 
 IMAGE, STORE_INSIDE, PAYLOAD = "runtime image", "store, functions", "payload"
-PACKAGES = ("numpy", "psutil", "requests", "safetensors", "tensorflow")  # what the functions import
+PACKAGES = ("numpy", "psutil", "requests", "safetensors")  # what the functions import, and their engine
 _TRAINING_BYTES = 150 * 2**20  # what a worker took beyond its imports in the kept results, at most
 _ADVICE = "use an image for the functions that holds the packages of this project"
 _CONTENT = b"from the controller, through a function, and back"
@@ -22,7 +22,8 @@ _CONTENT = b"from the controller, through a function, and back"
 
 def image(probe: Probe, function: FunctionSpec) -> Finding:
     """Whether a function can import what training needs, in the memory that it has."""
-    invocation = probe.invoke(function, imports=list(PACKAGES))
+    needed = list(dict.fromkeys((*PACKAGES, function.engine)))
+    invocation = probe.invoke(function, imports=needed)
     if (answer := invocation.result) is None:
         advice = f"if memory ran out, raise platform.client.memory_mb; else {_ADVICE}"
         return failed(IMAGE, f"the imports end with {_told(invocation)}", advice)
@@ -30,18 +31,22 @@ def image(probe: Probe, function: FunctionSpec) -> Finding:
     if missing:
         return failed(IMAGE, "; ".join(f"{name}: {error}" for name, error in missing.items()), _ADVICE)
     size, limit = answer["peak_memory_bytes"], function.memory_mb * 2**20
-    loaded = f"{len(PACKAGES)} packages imported in {seconds(answer['import_s'])}, {memory(size)} of {memory(limit)}"
+    loaded = f"{len(needed)} packages imported in {seconds(answer['import_s'])}, {memory(size)} of {memory(limit)}"
     if size + _TRAINING_BYTES > limit:
         advice = "raise platform.client.memory_mb: training takes some 150 MB more"
         return warning(IMAGE, loaded, advice)
     if other := _differences(answer):
         return warning(IMAGE, f"{loaded}; {other}", "use the same versions, or weights may differ in their last bits")
-    return ok(IMAGE, f"{loaded}; Python {answer['python']}, TensorFlow {answer['packages']['tensorflow']['version']}")
+    versions = ", ".join(
+        f"{name} {answer['packages'][name]['version']}" for name in ("numpy", "tensorflow") if name in needed
+    )
+    return ok(IMAGE, f"{loaded}; Python {answer['python']}, {versions}")
 
 
 def _differences(answer: dict[str, Any]) -> str:
     """Name the packages whose versions change what is computed, and that differ from this machine's."""
-    there = {name: answer["packages"][name]["version"] for name in ("numpy", "tensorflow")}
+    found = answer["packages"]
+    there = {name: found[name]["version"] for name in ("numpy", "tensorflow") if name in found}
     here = {name: metadata.version(name) for name in there}
     there["Python"], here["Python"] = (
         ".".join(version.split(".")[:2]) for version in (answer["python"], platform.python_version())
