@@ -16,6 +16,7 @@ from metrics.plots import (
     cold_starts,
     cost,
     cpu_memory,
+    faults,
     fig3,
     fig4,
     fig5,
@@ -42,6 +43,7 @@ FIGURES: dict[str, Chart] = {
         fig4.CHART,
         fig5.CHART,
         rgg.CHART,
+        faults.CHART,
     )
 }
 

@@ -75,6 +75,15 @@ COST_ITEMS = {
     "store": "#F0E442",
     "egress": "#882255",
 }
+OUTCOMES = {  # of attempts: colour, and a hatch for prints without any
+    "success": ("#009E73", ""),
+    "success, got over": ("#56B4E9", ""),
+    "refused by the platform": ("#F0E442", "////"),
+    "lost": ("#E69F00", "\\\\\\\\"),
+    "function failed": ("#D55E00", ""),
+    "corrupt update": ("#882255", "xxxx"),
+    "discarded": ("#BBBBBB", ""),
+}
 OPTIMIZERS = {"sgd": "#009E73", "adam": "#0072B2", "nadam": "#D55E00"}
 PUBLISHED = "#333333"  # of others, hollow beside ours
 OTHER = "#333333"

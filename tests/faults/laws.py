@@ -6,45 +6,12 @@ import pandas as pd
 
 from metrics.laws import LAWS
 from serverless.policies import RoundPolicy
-from task.aggregation import StreamingAverage
 from task.data import Mnist
 from task.job import FederatedJob
-from task.models import initial_weights
-from task.partition import make_partition
-from task.training import local_update
-from task.weights import Weights, sha256
 from tests.faults.world import JOB, Day
+from tests.support.replay import replay
 
 NOT_SENT = ("unreachable", "store unreachable")
-
-
-class Untimed:
-    """A stopwatch for work that nobody times."""
-
-    def phase(self, name: str) -> Untimed:
-        return self
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def replay(job: FederatedJob, mnist: Mnist, participants: list[tuple[int, ...]]) -> list[str]:
-    """Learn with these clients in these rounds, without any system around it; return the hash after each round."""
-    weights, hashes = initial_weights(job.model, job.seed), []
-    partition = make_partition(job, mnist.train_labels)
-    for server_round, clients in enumerate(participants, start=1):
-        average = StreamingAverage()
-        for client in clients:
-            mine = partition.indices[client]
-            images, labels = mnist.train_images[mine], mnist.train_labels[mine]
-            update = local_update(job, client, server_round, weights, images, labels, None, Untimed())
-            average.add(update.weights, update.num_examples)
-        weights: Weights = average.result()
-        hashes.append(sha256(weights))
-    return hashes
 
 
 def assert_nothing_was_lost_or_doubled(day: Day, mnist: Mnist, policy: RoundPolicy, job: FederatedJob = JOB) -> None:

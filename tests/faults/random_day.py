@@ -46,22 +46,23 @@ _FUNCTION = {
 }
 
 
-def platform_steps(seed: int) -> tuple[Step, ...]:
+def platform_steps(seed: int, more_often: float = 1.0) -> tuple[Step, ...]:
     """Return what goes wrong in front of the platform."""
-    return _steps(_PLATFORM, seed)
+    return _steps(_PLATFORM, seed, more_often)
 
 
-def store_steps(seed: int) -> tuple[Step, ...]:
+def store_steps(seed: int, more_often: float = 1.0) -> tuple[Step, ...]:
     """Return what goes wrong in front of the object store."""
-    return _steps(_STORE, seed)
+    return _steps(_STORE, seed, more_often)
 
 
-def function_rates(seed: int) -> list[dict[str, Any]]:
+def function_rates(seed: int, more_often: float = 1.0) -> list[dict[str, Any]]:
     """Return the plan of the client function: the share of attempts that go wrong, by kind."""
-    return [{"seed": seed, "rates": _FUNCTION}]
+    return [{"seed": seed, "rates": {kind: more_often * rate for kind, rate in _FUNCTION.items()}}]
 
 
-def _steps(rates: tuple[tuple[str, Fault, float], ...], seed: int) -> tuple[Step, ...]:
+def _steps(rates: tuple[tuple[str, Fault, float], ...], seed: int, more_often: float) -> tuple[Step, ...]:
     return tuple(
-        Step(request, fault, rate=rate, seed=seed + place) for place, (request, fault, rate) in enumerate(rates)
+        Step(request, fault, rate=more_often * rate, seed=seed + place)
+        for place, (request, fault, rate) in enumerate(rates)
     )

@@ -1,0 +1,69 @@
+"""One experiment on a bad day: what ``scripts/bad_day.py`` does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.cell import run_cell
+from experiments.compose import compose_cells
+from experiments.figures import draw
+from experiments.settings import data_settings, job_of
+from metrics.merging import load_all
+from metrics.tables import load
+from serverless.storage.local_server import start_minio
+from task.data import load_mnist
+from tests.faults.laws import replay
+from tests.faults.proxy import faulty
+from tests.faults.random_day import function_rates, store_steps
+
+CHILD = (sys.executable, "-m", "tests.faults.child")
+WORDS = (
+    "experiment=faults",
+    "backends=[openwhisk]",
+    "model=mlp50",
+    "optimizer=adam",
+    "clients=10",
+    "clients_per_round=10",
+    "partition=iid",
+    "batch_size=100",
+    "local_epochs=2",
+    "rounds=6",
+    "round_policy=first_k",
+    "round_policy.k=8",
+    "platform.client.memory_mb=256",
+    "platform.client.timeout_s=8",
+    "platform.aggregator.memory_mb=256",
+    "platform.request_timeout_s=2",
+    "platform.blocking_s=5",
+    "store=minio",
+)
+
+
+def live(folder: Path, out: Path, seed: int) -> int:
+    """Make the run, with servers and plans in ``folder`` and tables in ``out``; return the exit code."""
+    (folder / "functions.json").write_text(json.dumps(function_rates(seed, more_often=2)))
+    os.environ |= {"FAULTS_FOLDER": str(folder), "FAULTS_SEED": str(seed)}
+    with start_minio(folder / "minio", folder / "minio.log") as s3, faulty(f"http://{s3.endpoint}") as proxy:
+        os.environ |= s3.env
+        proxy.plan(*store_steps(seed, more_often=2))
+        (cell,) = compose_cells([*WORDS, f"seeds=[{seed}]", f"store.endpoint={proxy.endpoint}", f"out={out}"])
+        result = run_cell(cell, Console(), CHILD)
+    if result.failed:
+        print(result.failed[0].error, file=sys.stderr)
+        return 1
+    calls = load(out)["invocations"]
+    counted = calls[(calls.function == "client") & (calls.status == "success")]
+    participants = [tuple(sorted(map(int, rows.client_id))) for _, rows in counted.groupby("server_round")]
+    found = load(out)["rounds"].sort_values("server_round").weights_sha256.tolist()
+    if found != replay(job_of(cell.config, seed), load_mnist(data_settings(cell.config)), participants):
+        print("the weights are not those of the counted updates", file=sys.stderr)
+        return 1
+    for path in draw(out, load_all([out]), ["faults"]).files:
+        print(path)
+    print("every round has the weights of its counted updates, averaged afresh")
+    return 0
