@@ -162,6 +162,18 @@ class Probe:
         )
 
 
+def count_from(moment: float) -> None:
+    """Let the cold start of this process's first work begin earlier than its own birth.
+
+    Parameters
+    ----------
+    moment
+        When the process was born that this one was forked from, to work in its place; seconds since the epoch.
+    """
+    global _born_at  # noqa: PLW0603
+    _born_at = moment
+
+
 def _cpu_seconds() -> float:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from serverless.functions.engine import ENGINE
@@ -28,18 +29,28 @@ _SHIPPED = (
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
-def package(wrapper: str, trusted: Path | None = None, engine: EngineName | None = None) -> bytes:
+def package(
+    wrapper: str,
+    trusted: Path | None = None,
+    engine: EngineName | None = None,
+    entry: str = "__main__.py",
+    files: Mapping[str, str] | None = None,
+) -> bytes:
     """Return the zip of a function.
 
     Parameters
     ----------
     wrapper
-        Module of :mod:`serverless.functions` that becomes ``__main__.py``, e.g. ``openwhisk_client``.
+        Module of :mod:`serverless.functions` that becomes the ``entry``, e.g. ``openwhisk_client``.
     trusted
         PEM file of the authorities that the function is to trust when it reaches the object store; ``None``: those of
         its image.
     engine
         What a cold start imports; ``None``: nothing before there is work.
+    entry
+        Name of the file that the platform runs.
+    files
+        What else the platform wants beside it, by name, such as ``requirements.txt``.
 
     Raises
     ------
@@ -48,13 +59,15 @@ def package(wrapper: str, trusted: Path | None = None, engine: EngineName | None
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        _add(archive, "__main__.py", ROOT / "serverless" / "functions" / f"{wrapper}.py")
+        _add(archive, entry, ROOT / "serverless" / "functions" / f"{wrapper}.py")
         for path in sorted(path for pattern in _SHIPPED for path in ROOT.glob(pattern)):
             _add(archive, path.relative_to(ROOT).as_posix(), path)
         if trusted is not None:
             _add(archive, TRUSTED, trusted)
         if engine is not None:
             _write(archive, ENGINE, f"{engine}\n".encode())
+        for name, content in sorted((files or {}).items()):
+            _write(archive, name, content.encode())
     return buffer.getvalue()
 
 

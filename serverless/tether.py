@@ -22,11 +22,16 @@ def tethered(command: list[str]) -> list[str]:
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
-def _main(parent: int, command: list[str]) -> None:
+def tie(parent: int) -> None:
+    """Let the kernel end this process when its parent, or the thread of it that started this, ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before the tether was tied
             sys.exit(1)
+
+
+def _main(parent: int, command: list[str]) -> None:
+    tie(parent)
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 

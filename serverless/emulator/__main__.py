@@ -19,12 +19,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from serverless.credentials import is_public_key
+from serverless.emulator.doors import DOORS
 from serverless.emulator.server import serve
 from serverless.emulator.settings import EmulatorSettings
 
 _AUTH_VARIABLE = "FL_EMULATOR_AUTH"
 _PARENT_POLL_S = 0.5
-_DESCRIPTION = "An OpenWhisk-compatible server whose containers are processes of this machine."
+_DESCRIPTION = "OpenWhisk, OpenFaaS and Google Cloud Functions for one machine: containers are processes."
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,6 +38,12 @@ def main(argv: list[str] | None = None) -> None:
         "--auth-file", type=Path, help=f"file with the key uuid:key (default: ${_AUTH_VARIABLE}, or a fresh one)"
     )
     parser.add_argument("--with-parent", type=int, metavar="PID", help="end when this parent process ends")
+    parser.add_argument(
+        "--platform",
+        action="append",
+        choices=tuple(DOORS),
+        help="a front door to open, more than one if repeated (default: openwhisk)",
+    )
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
@@ -57,7 +64,8 @@ async def _serve(options: argparse.Namespace, settings: EmulatorSettings, auth: 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     watch = loop.create_task(_watch_parent(options.with_parent, stop)) if options.with_parent else None
-    async with serve(settings, auth, options.host, options.port) as serving:
+    platforms = tuple(dict.fromkeys(options.platform or ("openwhisk",)))
+    async with serve(settings, auth, options.host, options.port, platforms) as serving:
         logging.getLogger("serverless.emulator").info(
             "serving on %s, memory limits held by %s", serving.api_host, serving.memory_enforcement
         )

@@ -7,7 +7,7 @@ import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,16 +39,21 @@ class EmulatorHandle:
         ``emulator``, and the name of the action.
     memory_enforcement
         What holds containers to their memory: ``cgroup-v1``, ``cgroup-v2`` or ``watchdog``.
+    doors
+        The address of each platform's front door, ``api_host`` being the first.
     """
 
     api_host: str
     auth: str = field(repr=False)
     pid: int
     memory_enforcement: str
+    doors: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
-def start_emulator(settings: EmulatorSettings, log_path: Path) -> Iterator[EmulatorHandle]:
+def start_emulator(
+    settings: EmulatorSettings, log_path: Path, platforms: Sequence[str] = ("openwhisk",)
+) -> Iterator[EmulatorHandle]:
     """Run a server for the time of the context, with all its containers.
 
     It also ends by itself when this process does, whatever ends it. Its key is made for it alone; of this process's
@@ -60,6 +65,8 @@ def start_emulator(settings: EmulatorSettings, log_path: Path) -> Iterator[Emula
         Limits and pool.
     log_path
         Where its log is written; its folder is made.
+    platforms
+        Whose front doors it opens, all to the one pool of containers: ``openwhisk``, ``openfaas``, ``google``.
 
     Raises
     ------
@@ -76,7 +83,10 @@ def start_emulator(settings: EmulatorSettings, log_path: Path) -> Iterator[Emula
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serverless.emulator", "--config", "-", "--with-parent", str(os.getpid())],
+            [
+                *(sys.executable, "-m", "serverless.emulator", "--config", "-", "--with-parent", str(os.getpid())),
+                *(f"--platform={name}" for name in platforms),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -44,9 +44,10 @@ class MemoryEnforcer(Protocol):
 
 
 class WatchedLimit:
-    """Reads the resident set of the container's process, and kills its process group when it is too large.
+    """Reads the memory of a container's processes, and kills their process group when it is too large.
 
-    A quick function may be above its limit for up to 50 ms, and processes that it starts itself are not counted.
+    A quick function may be above its limit for up to 50 ms. Of one process its resident set counts; of several their
+    proportional ones, because a server and the worker that it forked share most of their pages.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -70,10 +71,23 @@ class WatchedLimit:
     async def _watch(self, pid: int) -> None:
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
             process = psutil.Process(pid)
-            while process.memory_info().rss <= self._limit_bytes:
+            while _memory_bytes(process) <= self._limit_bytes:
                 await asyncio.sleep(_WATCH_INTERVAL_S)
             self._exhausted = True
             os.killpg(pid, signal.SIGKILL)
+
+
+def _memory_bytes(process: psutil.Process) -> int:
+    """Return what a process and those that it started take, bytes."""
+    total = int(process.memory_info().rss)
+    children = process.children(recursive=True)
+    if not children:
+        return total
+    total = 0
+    for one in (process, *children):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += int(one.memory_full_info().pss)
+    return total
 
 
 class Watchdog:

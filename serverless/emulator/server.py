@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,8 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from serverless.emulator.api import make_app
-from serverless.emulator.container import Container
 from serverless.emulator.container_host import ContainerHost
-from serverless.emulator.controller import Controller
-from serverless.emulator.invoker import Invoker
+from serverless.emulator.doors import DOORS, House, new_container
 from serverless.emulator.memory import memory_enforcer
 from serverless.emulator.pool import ContainerPool
 from serverless.emulator.settings import EmulatorSettings
@@ -37,14 +34,19 @@ class Serving:
         Its address, e.g. ``http://127.0.0.1:41233``.
     memory_enforcement
         What holds containers to their memory: ``cgroup-v1``, ``cgroup-v2`` or ``watchdog``.
+    doors
+        The address of each platform's front door; ``api_host`` is the first of them.
     """
 
     api_host: str
     memory_enforcement: str
+    doors: dict[str, str]
 
 
 @asynccontextmanager
-async def serve(settings: EmulatorSettings, auth: str, host: str, port: int) -> AsyncIterator[Serving]:
+async def serve(
+    settings: EmulatorSettings, auth: str, host: str, port: int, platforms: Sequence[str] = ("openwhisk",)
+) -> AsyncIterator[Serving]:
     """Serve until the context ends; then end all containers.
 
     Parameters
@@ -54,36 +56,51 @@ async def serve(settings: EmulatorSettings, auth: str, host: str, port: int) -> 
     auth
         The key ``uuid:key`` that opens the API.
     host, port
-        Where to listen; port 0 takes a free one.
+        Where to listen; port 0 takes a free one. The door of every platform but the first takes a free one too.
+    platforms
+        Names in :data:`serverless.emulator.doors.DOORS`.
 
     Raises
     ------
     OSError
         If the address cannot be bound, or the memory enforcement that is asked for is not to be had.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=1024)
-    shown = f"[{host}]" if family == socket.AF_INET6 else host
-    api_host = f"http://{shown}:{listener.getsockname()[1]}"
+    listeners = {name: _listen(host, port if name == platforms[0] else 0) for name in platforms}
+    doors = {name: _address(host, listener) for name, listener in listeners.items()}
+    api_host = doors[platforms[0]]
     memory = memory_enforcer(settings.memory_enforcement)
     directory = _make_directory()
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=settings.destroy_after_s)
     async with aiohttp.ClientSession(connector=connector) as http:
         containers = ContainerHost(settings, memory, http, directory, api_host)
-        pool = ContainerPool(settings, lambda action: Container(containers, action))
-        app = make_app(Controller(settings, Invoker(pool), auth))
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
+        pool = ContainerPool(settings, lambda workload: new_container(containers, workload))
+        house = House(settings, auth, pool, http, directory)
+        runners = {
+            name: web.AppRunner(DOORS[name](house, doors[name]), access_log=None, shutdown_timeout=1.0)
+            for name in platforms
+        }
         try:
-            await web.SockSite(runner, listener).start()
+            for name, runner in runners.items():
+                await runner.setup()
+                await web.SockSite(runner, listeners[name]).start()
             pool.prewarm()
-            yield Serving(api_host, memory.name)
+            yield Serving(api_host, memory.name, doors)
         finally:
-            await asyncio.gather(*(site.stop() for site in list(runner.sites)))
+            await asyncio.gather(*(site.stop() for runner in runners.values() for site in list(runner.sites)))
             await pool.close()
-            await runner.cleanup()
+            await asyncio.gather(*(runner.cleanup() for runner in runners.values()))
             await memory.close()
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    shown = f"[{host}]" if listener.family == socket.AF_INET6 else host
+    return f"http://{shown}:{listener.getsockname()[1]}"
 
 
 def _make_directory() -> Path:

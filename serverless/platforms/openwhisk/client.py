@@ -19,9 +19,10 @@ from metrics.clocks import now
 from serverless.functions.backoff import attempts
 from serverless.functions.openwhisk import INVOCATION
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
-from serverless.platforms.openwhisk.records import json_of, names, read_record
-from serverless.platforms.openwhisk.rest import Rest, is_unsent, words
+from serverless.platforms.openwhisk.records import names, read_record
+from serverless.platforms.openwhisk.rest import Rest
 from serverless.platforms.protocol import FunctionSpec, Invocation
+from serverless.platforms.web import is_unsent, json_of, words
 
 POLL_S, POLL_LONGEST_S = 0.05, 1.0  # before the second look at a record, and between later ones
 LOOK_FOR_S = 2.0  # how long a lost answer is looked for among the records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class OpenWhiskSettings:
     invocations_per_minute, concurrent_invocations
         Embedded server only: its rates, which a cluster for such work raises in the same way.
     """
+
+    name: ClassVar[str] = "openwhisk"
 
     api_host: str | None = None
     auth_env: str = "OPENWHISK_AUTH"

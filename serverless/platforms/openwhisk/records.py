@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import requests
-
 from serverless.functions.openwhisk import INVOCATION
 from serverless.platforms.protocol import Invocation
-
-
-def json_of(answer: requests.Response) -> dict[str, Any]:
-    """Return the answer's JSON object, an empty one if it is something else."""
-    try:
-        value = answer.json()
-    except (ValueError, requests.RequestException):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def read_record(record: object) -> Invocation | None:

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from serverless.platforms import web
 from serverless.platforms.openwhisk import client as client_module
-from serverless.platforms.openwhisk import rest
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.deploy import open_openwhisk
@@ -59,7 +59,7 @@ def server():
 def client(server, monkeypatch):
     monkeypatch.setattr(client_module, "POLL_S", 0.01)
     monkeypatch.setattr(client_module, "LOOK_FOR_S", 0.05)  # where nothing can be found
-    monkeypatch.setattr(rest, "_BACKOFF_S", 0.01)
+    monkeypatch.setattr(web, "BACKOFF_S", 0.01)
     return OpenWhiskClient(
         f"http://127.0.0.1:{server.server_port}", "some-uuid:some-key", OpenWhiskSettings(request_timeout_s=0.5)
     )

@@ -1,0 +1,19 @@
+"""``__main__.py`` of the aggregator function on OpenFaaS: the watchdog starts it as ``fprocess``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metrics.clocks import now
+from serverless.functions import aggregator, openfaas
+
+READY_AT = now()
+
+
+def main(params: dict[str, Any]) -> dict[str, Any]:
+    """Answer one request."""
+    return aggregator.handle(params, READY_AT)
+
+
+if __name__ == "__main__":
+    openfaas.serve(main)

@@ -1,0 +1,1 @@
+"""OpenFaaS, behind a gateway of its own or embedded."""
