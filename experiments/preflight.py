@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, one_of
 from experiments.overrides import options
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ def _cells(words: list[str], *, multirun: bool) -> list[Cell]:
 
     given = [word for word in words if not word.startswith("backends=")]
     cells = compose_cells([*given, f"backends=[{_BACKEND}]"], multirun=multirun)
+    for cell in cells:
+        if cell.config.platform.name != _BACKEND:
+            raise ConfigError(one_of("platform.name", cell.config.platform.name, [_BACKEND]))
     return list({str((c.config.platform, c.config.store, c.config.clients_per_round)): c for c in cells}.values())
 
 

@@ -94,4 +94,4 @@ class Announcement:
 
 def _short_folder() -> str | None:
     """Return a folder for the socket: the system's, unless its name is too long for one."""
-    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > 80 else None  # noqa: S108 # nosec B108 - mkdtemp is private
+    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > 80 else None  # noqa: S108 # nosec B108 # private

@@ -25,6 +25,7 @@ _BURIAL_TIMEOUT_S = 2.0
 _POLL_S = 0.02
 _PR_SET_CHILD_SUBREAPER = 36  # man 2 prctl
 _PR_GET_CHILD_SUBREAPER = 37
+_SHORT = "/tmp"  # noqa: S108 # nosec B108 # sockets need a short path; mkdtemp makes private folders
 
 
 class Processes:
@@ -47,7 +48,7 @@ class Processes:
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self._log = log
         self._started: list[subprocess.Popen[bytes]] = []
-        self.folder = Path(tempfile.mkdtemp(prefix="fl-flower-", dir="/tmp")).resolve()  # nosec B108 - private
+        self.folder = Path(tempfile.mkdtemp(prefix="fl-flower-", dir=_SHORT)).resolve()
         self._guard = _start_guard(self.folder)
         self._environment = {**os.environ, **environment, HOME: str(self.folder), "RAY_TMPDIR": str(self.folder)}
         self._adopted = _adopt_orphans(True)
