@@ -19,7 +19,7 @@ from serverless.cluster import watch_cluster
 from serverless.dispatcher import Dispatcher
 from serverless.invoker import Invoker, WorkFailed
 from serverless.objects import RunObjects
-from serverless.platforms.openwhisk.deploy import open_openwhisk
+from serverless.platforms.registry import open_platform
 from serverless.policies import RoundPolicy, is_hopeless
 from serverless.round import Round
 from serverless.selection import Selector, durations_s, selector_of
@@ -51,7 +51,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
     with ExitStack() as stack:
         stack.enter_context(watch_cluster(settings.cluster, recorder.run_id, recorder.directory))
         with recorder.setup("start the platform"):
-            platform = stack.enter_context(open_openwhisk(settings.platform, recorder.directory / "emulator.log"))
+            platform = stack.enter_context(open_platform(settings.platform, recorder.directory / "emulator.log"))
         with recorder.setup("deploy the functions"):
             for function in (settings.client, settings.aggregator):
                 platform.deploy(replace(function, engine=engine_name(job.model)))
