@@ -97,7 +97,8 @@ class Bench:
 
     def __init__(self, handle: EmulatorHandle) -> None:
         self.url = f"{handle.api_host}/api/v1/namespaces/_"
-        self.auth = tuple(handle.auth.split(":"))
+        name, _, key = handle.auth.partition(":")
+        self.auth = name, key
         self.session = self.new_session()
 
     def new_session(self) -> requests.Session:
