@@ -124,11 +124,15 @@ class Dispatcher:
         self._numbers = itertools.count()
         self._out: set[Task] = set()
         self._left: set[Task] = set()
+        self._silent: set[Task] = set()
 
     def start(self, works: Iterable[Work], earlier: int = 0) -> list[Task]:
         """Send some work, as much at once as may be out; ``earlier`` attempts at the same have been made before."""
-        tasks = [Task(work, earlier=earlier) for work in works]
-        self._unsent.extend(tasks)
+        return self.take([Task(work, earlier=earlier) for work in works])
+
+    def take(self, tasks: list[Task]) -> list[Task]:
+        """Send tasks that may have attempts behind them; what is done already is not sent."""
+        self._unsent.extend(task for task in tasks if task.success is None)
         self._send()
         return tasks
 
@@ -170,6 +174,7 @@ class Dispatcher:
         until = now() + within_s
         while self._left and (ended := self._receive(until)):
             self._judge(*ended)
+        self._silent |= self._left
         for task in self._left:
             self._on_late(self._invoker.unanswered(task.work, task.next_number, task.sent_at))
         self._left.clear()
@@ -200,6 +205,8 @@ class Dispatcher:
 
     def _judge(self, task: Task, ended: Attempted) -> bool:
         """Note what became of an attempt; return whether its task is now done, or has failed for good."""
+        if task in self._silent:
+            return False  # it has its row
         if task in self._left:
             self._left.discard(task)
             if ended.row:

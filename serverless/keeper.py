@@ -6,21 +6,25 @@ aggregator. Weights never pass through it: it only signs the URLs by which funct
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from metrics.clocks import now
 from metrics.recorder import Recorder
 from metrics.rows import round_row
 from serverless.answers import corrupt_updates
 from serverless.cluster import watch_cluster
-from serverless.dispatcher import Dispatcher
-from serverless.invoker import Invoker, WorkFailed
+from serverless.dispatcher import Dispatcher, Task
+from serverless.enrolment import enrolled
+from serverless.invoker import Invoker, Work, WorkFailed
 from serverless.objects import RunObjects
 from serverless.platforms.registry import open_platform
 from serverless.policies import RoundPolicy, is_hopeless
+from serverless.recovery import NotedInvoker
+from serverless.register import Register, RegisterError, open_register
 from serverless.round import Round
 from serverless.selection import Selector, durations_s, selector_of
 from serverless.settings import ServerlessSettings
@@ -34,7 +38,7 @@ from task.models import initial_weights
 from task.partition import make_partition
 from task.weights import Weights, dumps
 
-__all__ = ["ServerlessSettings", "run"]
+__all__ = ["RegisterError", "ServerlessSettings", "run"]
 _MOST_THREADS = 10_000  # they are made when they are needed: one for each invocation that is out
 
 
@@ -59,23 +63,29 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             mnist = load_mnist(settings.data)
             partition = make_partition(job, mnist.train_labels)
             store = open_store(settings.store, f"runs/{recorder.run_id}")
-            for prefix in ("data/", "updates/"):  # weights and states stay: a run that was cut off goes on with them
-                stack.callback(store.delete_prefix, prefix)
+            stack.callback(store.delete_prefix, "data/")  # the rest stays: a run that was cut off goes on with it
             objects = RunObjects(store, job, settings.grant_s)
             objects.publish_data(mnist, partition)
             point = recorder.resume_point()
             last_round = objects.restore(point) if point else 0
+            objects.forget_all_updates_but(last_round + 1)
             if last_round == 0:
                 objects.publish_weights(0, initial_weights(job.model, job.seed))
+        register = stack.enter_context(_open_register(settings, recorder, is_new=point is None))
+        register.enrol(enrolled(platform, settings.platform, settings.client.name, platform.name, range(job.clients)))
         threads = ThreadPoolExecutor(_MOST_THREADS, "invoker")
         stack.callback(threads.shutdown, wait=False)  # one that hears nothing more must not hold up the end
-        to_clients = Invoker(platform, settings.client, recorder.run_id)
+        to_clients = NotedInvoker(
+            platform, settings.client, recorder.run_id, register, settings.platform.api_host is not None
+        )
         to_aggregator = Invoker(platform, settings.aggregator, recorder.run_id)
         on_late = LateAnswers(objects, recorder)
+        written = recorder.earlier_invocations()
         keeper = Keeper(
             job=job,
             policy=settings.policy,
-            selector=selector_of(job, durations_s(recorder.earlier_invocations(), last_round)),
+            selector=selector_of(job, durations_s(written, last_round)),
+            picked_up=partial(to_clients.picked_up, written=written),
             objects=objects,
             clients=Dispatcher(to_clients, threads, settings.retries, on_late, settings.in_flight),
             aggregator=Dispatcher(to_aggregator, threads, settings.retries, on_late),
@@ -90,8 +100,19 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
                     break
         weights = objects.weights(last_round)
         recorder.checkpoint(last_round, dumps(weights), {})  # until they are safe elsewhere: a run that is over ...
-        store.delete_prefix()  # ... leaves nothing in the store
+        store.delete_prefix()  # ... leaves nothing in the store ...
+        register.forget()  # ... and nobody in the register
         return weights
+
+
+@contextmanager
+def _open_register(settings: ServerlessSettings, recorder: Recorder, *, is_new: bool) -> Iterator[Register]:
+    """Open the register of a run; what a run of its id that is made anew had left there is of no use."""
+    url = settings.register.url or f"sqlite:///{recorder.directory.absolute()}/register.sqlite"
+    with open_register(url, recorder.run_id, settings.register.password_env) as register:
+        if is_new and recorder.part == 0:
+            register.forget()
+        yield register
 
 
 @dataclass(frozen=True)
@@ -101,6 +122,7 @@ class Keeper:
     job: FederatedJob
     policy: RoundPolicy
     selector: Selector
+    picked_up: Callable[[list[Work]], list[Task]]
     objects: RunObjects
     clients: Dispatcher
     aggregator: Dispatcher
@@ -129,7 +151,7 @@ class Keeper:
         """Invoke a function for every selected client."""
         works = [training(self.objects, this.number, client, self.num_examples[client]) for client in selected]
         this.invoked_at = now()
-        this.trainings = self.clients.start(works)
+        this.trainings = self.clients.take(self.picked_up(works))
 
     def _collect(self, this: Round) -> None:
         """Wait until the policy closes the round."""

@@ -19,7 +19,8 @@ from task.weights import CorruptWeights, Weights, dumps, loads, restore
 _TEST = "data/test.npz"
 
 
-def _data(client_id: int) -> str:
+def data_key(client_id: int) -> str:
+    """Return where a client's images are."""
     return f"data/client-{client_id:05d}.npz"
 
 
@@ -67,7 +68,7 @@ class RunObjects:
     def publish_data(self, mnist: Mnist, partition: Partition) -> None:
         """Put each client's images, and the test images, into the store."""
         for client_id, mine in enumerate(partition.indices):
-            self.store.put(_data(client_id), pack_images(mnist.train_images[mine], mnist.train_labels[mine]))
+            self.store.put(data_key(client_id), pack_images(mnist.train_images[mine], mnist.train_labels[mine]))
         self.store.put(_TEST, pack_images(mnist.test_images, mnist.test_labels))
 
     def publish_weights(self, server_round: int, weights: Weights) -> None:
@@ -90,7 +91,7 @@ class RunObjects:
             "client_id": client_id,
             "server_round": server_round,
             "weights_url": self._get(self._weights_keys[server_round - 1]),
-            "data_url": self._get(_data(client_id)),
+            "data_url": self._get(data_key(client_id)),
             "update_url": self._put(_update(server_round, client_id, attempt)),
         }
         if self.job.optimizer_state == "keep":
@@ -160,8 +161,13 @@ class RunObjects:
         weights = restore(point.weights, point.weights_sha256) if point.weights else self._found(point)
         self.publish_weights(point.server_round, weights)
         self._kept_states.update({client_id: key.decode() for client_id, key in point.states.items()})
-        self.store.delete_prefix("updates/")  # a kill leaves those of the round in flight
         return point.server_round
+
+    def forget_all_updates_but(self, server_round: int) -> None:
+        """Delete what rounds other than the one that is run now left behind: a kill leaves those of its round."""
+        kept = f"updates/round-{server_round:05d}/"
+        for key in {info.key for info in self.store.list("updates/") if not info.key.startswith(kept)}:
+            self.store.delete_prefix(key)
 
     def forget_updates(self, server_round: int) -> None:
         """Delete the updates of a finished round: they are in the average."""

@@ -129,8 +129,15 @@ class Register:
         rows = self._rows() if server_round is None else self._rows(CLIENTS.c.server_round == server_round)
         return {row.client_id: _activation(row) for row in rows}
 
-    def begin(self, client_id: int, server_round: int, attempt: int, submitted_at: float) -> bool:
+    def begin(
+        self, client_id: int, server_round: int, attempt: int, submitted_at: float, report: str | None = None
+    ) -> bool:
         """Note that an attempt is about to be sent; to be called before it is.
+
+        Parameters
+        ----------
+        report
+            What a keeper that starts again should know in any case, such as the attempts before this one.
 
         Returns
         -------
@@ -147,7 +154,7 @@ class Register:
             and_(CLIENTS.c.server_round == server_round, CLIENTS.c.attempt < attempt),
         )
         new = {"server_round": server_round, "attempt": attempt, "submitted_at": submitted_at, "state": "in_flight"}
-        begun = self._change(client_id, earlier, {**new, "activation_id": None, "report": None})
+        begun = self._change(client_id, earlier, {**new, "activation_id": None, "report": report})
         if not begun and not self._rows(CLIENTS.c.client_id == client_id):
             raise RegisterError(f"client {client_id} is not in the register of {self.federation}: enrol it first")
         return begun

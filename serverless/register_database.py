@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -51,6 +52,23 @@ CLIENTS = Table(
 
 class RegisterError(RuntimeError):
     """The register cannot be opened or used, or was asked for something impossible."""
+
+
+@dataclass(frozen=True)
+class RegisterSettings:
+    """Where the register is kept.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:///PATH`` or ``postgresql://USER@HOST/DATABASE``, without a password; ``None`` is an SQLite file in the
+        run's own folder.
+    password_env
+        Name of the environment variable with the database's password; ``None`` where it takes none.
+    """
+
+    url: str | None = None
+    password_env: str | None = None
 
 
 def database_url(text: str, password_env: str | None = None) -> URL:

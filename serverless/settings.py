@@ -9,6 +9,7 @@ from serverless.dispatcher import Retries
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.policies import RoundPolicy, WaitAll
+from serverless.register_database import RegisterSettings
 from serverless.storage import StoreSettings
 from task.data import DataSettings
 
@@ -39,6 +40,8 @@ class ServerlessSettings:
         How long a presigned URL is good for, seconds; longer than the longest wait for a function.
     cluster
         The cluster whose pods are watched; ``None``: none is.
+    register
+        Where it is noted who the clients are and what each was last asked.
     """
 
     platform: OpenWhiskSettings
@@ -51,3 +54,4 @@ class ServerlessSettings:
     retries: Retries = field(default_factory=Retries)
     grant_s: int = 3600
     cluster: ClusterSettings | None = None
+    register: RegisterSettings = field(default_factory=RegisterSettings)

@@ -1,0 +1,126 @@
+"""What a keeper notes of its attempts, and what one that starts again makes of it: only lost work is done twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from metrics.clocks import now
+from metrics.tables import InvocationRow
+from serverless.dispatcher import Task
+from serverless.invoker import Attempted, Invoker, Success, Work
+from serverless.register import Activation, Register, RegisterError
+
+_LOOK_EVERY_S = 0.5  # for the update of an attempt that an earlier keeper sent
+
+
+@dataclass(frozen=True)
+class NotedInvoker(Invoker):
+    """An :class:`~serverless.invoker.Invoker` whose attempts are in the register before they are sent.
+
+    Parameters
+    ----------
+    register
+        Where clients' attempts are noted; the aggregator's are not, because a lost average is simply made again.
+    outlives_keeper
+        Whether the platform goes on when the keeper ends, as an embedded one does not: then an attempt that was in
+        flight may still deliver, for as long as its function may run.
+    """
+
+    register: Register
+    outlives_keeper: bool
+    _rows: dict[tuple[int, int], list[InvocationRow]] = field(default_factory=dict)
+
+    def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:
+        """See :class:`~serverless.invoker.Invoker`; raises :class:`RegisterError` if another keeper is at it too."""
+        if work.client_id is None:
+            return super().attempt(work, number, unheard)
+        client_id, rows = work.client_id, self._rows.setdefault((work.server_round, work.client_id), [])
+        self._await(work, unheard)
+
+        def params(attempt: int) -> dict[str, Any]:
+            values = work.params(attempt)
+            if not self.register.begin(client_id, work.server_round, attempt, now(), report=_report(rows)):
+                raise RegisterError(
+                    f"attempt {attempt} of client {client_id} in round {work.server_round} was begun by somebody else: "
+                    f"is another run of {self.run_id} under way? End it, and start this one again"
+                )
+            return values
+
+        attempted = super().attempt(replace(work, params=params), number, unheard)
+        if attempted.row:
+            rows.append(attempted.row)
+            self.register.ended(
+                client_id,
+                work.server_round,
+                number,
+                "finished" if attempted.success else "failed",
+                activation_id=attempted.row.activation_id,
+                report=_report(rows, attempted.success),
+            )
+        return attempted
+
+    def picked_up(self, works: Iterable[Work], written: Iterable[InvocationRow]) -> list[Task]:
+        """Return the tasks of a round, as far as an earlier keeper brought them.
+
+        Parameters
+        ----------
+        written
+            Attempts that are in the tables: they are over and accounted for, and are not picked up.
+        """
+        known = {(row.server_round, row.client_id, row.attempt) for row in written}
+        tasks = []
+        by_round: dict[int, dict[int, Activation]] = {}
+        for work in works:
+            if work.server_round not in by_round:
+                by_round[work.server_round] = self.register.activations(work.server_round)
+            activation = by_round[work.server_round].get(-1 if work.client_id is None else work.client_id)
+            is_open = activation and (work.server_round, work.client_id, activation.attempt) not in known
+            if activation is None:
+                tasks.append(Task(work))
+            elif is_open:
+                tasks.append(self._task(work, activation))
+            else:
+                tasks.append(Task(work, earlier=activation.attempt))
+        return tasks
+
+    def _task(self, work: Work, activation: Activation) -> Task:
+        """Return a task as the earlier keeper had left it."""
+        report = json.loads(activation.report or "{}")
+        rows = [InvocationRow(**row) for row in report.get("rows", [])]
+        task = Task(work, earlier=activation.attempt - len(rows), rows={row.attempt: row for row in rows})
+        if activation.state == "finished" and (success := _success(work, report)):
+            task.success = success
+        elif activation.state == "in_flight":
+            lost = self.unanswered(work, activation.attempt, activation.submitted_at or now())
+            task.earlier -= 1
+            task.rows[activation.attempt] = lost
+            task.unheard = (activation.attempt,)
+        self._rows[work.server_round, activation.client_id] = list(task.rows.values())
+        return task
+
+    def _await(self, work: Work, unheard: Iterable[int]) -> None:
+        """Let an attempt of an earlier keeper's that may still run come to its end, before it is made again."""
+        if not self.outlives_keeper or work.client_id is None:
+            return
+        sent = {row.attempt: row.submitted_at for row in self._rows[work.server_round, work.client_id]}
+        ends_at = max((sent[attempt] + self.function.timeout_s for attempt in unheard if attempt in sent), default=0.0)
+        while now() < ends_at and not any(work.result_of(attempt) is not None for attempt in unheard):
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _report(rows: Iterable[InvocationRow], success: Success | None = None) -> str:
+    counted = {"attempt": success.attempt, "result": dict(success.result)} if success else None
+    return json.dumps({"rows": [asdict(row) for row in rows], "success": counted})
+
+
+def _success(work: Work, report: Mapping[str, Any]) -> Success | None:
+    """Return what counted, if its update is still in the store."""
+    found = report.get("success")
+    if not found or work.result_of(found["attempt"]) is None:
+        return None
+    result = found["result"]
+    return Success(found["attempt"], result, work.read(result) if result else None)
