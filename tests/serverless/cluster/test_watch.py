@@ -96,6 +96,7 @@ def test_killed_evicted_and_unscheduled_pods_are_events(api_server, kube, settin
     api_server.answers[kube.PODS.format("openwhisk")] += [
         kube.action_pod(1, "client", state=kube.killed()),
         kube.action_pod(2, "aggregator", state=kube.killed("Completed")),  # as it should
+        kube.action_pod(4, "client", state=kube.killed(at="2026-03-01T11:59:00Z")),  # before this run
         kube.action_pod(3, "client", phase="Failed", status={"reason": "Evicted", "message": "node was low on memory"}),
     ]
     name = "wskowdev-invoker-00-9-guest-client"
