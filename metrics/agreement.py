@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from metrics.cells import label_runs
+from metrics.configured import waits_for_all
 from metrics.kpis import Tables
 
 SHOWN = 12  # digits of a hash that are printed
@@ -26,6 +27,9 @@ class Agreement:
         Hash of the global weights after the last of these rounds, by system.
     first_difference
         The first round after which the weights differ; ``None`` if they never do.
+    waits_for_all
+        Whether rounds were closed when all clients had delivered. Where not, other updates are in the average each
+        time, and there is nothing to agree with.
     """
 
     cell: str
@@ -33,11 +37,14 @@ class Agreement:
     rounds: int
     weights_sha256: dict[str, str]
     first_difference: int | None
+    waits_for_all: bool = True
 
     @property
     def identical(self) -> bool | None:
         """Whether all systems have the same weights; ``None`` if there are not two to compare."""
-        return None if len(self.weights_sha256) < 2 or not self.rounds else self.first_difference is None
+        if len(self.weights_sha256) < 2 or not self.rounds or not self.waits_for_all:
+            return None
+        return self.first_difference is None
 
     def __str__(self) -> str:
         """Say it in one line.
@@ -54,6 +61,8 @@ class Agreement:
             on = f"{', '.join(others)} and {last}"
             return f"{where}: identical weights on {on} after each of {self.rounds} rounds ({hashes[last]})"
         found = ", ".join(f"{system} {digest}" for system, digest in hashes.items())
+        if not self.waits_for_all:
+            return f"{where}: {found or 'no round finished'}: rounds closed early average other updates each time"
         if self.identical is None:
             return f"{where}: {found or 'no round finished'}, nothing to compare it with"
         return f"{where}: weights DIFFER from round {self.first_difference} on; after round {self.rounds}: {found}"
@@ -71,22 +80,28 @@ def tell(found: Sequence[Agreement]) -> list[tuple[str, bool | None]]:
 
 
 def agreements(tables: Tables) -> list[Agreement]:
-    """Compare the weights of all runs of each cell and seed, over the rounds that all of them finished."""
+    """Compare the weights of all runs of each cell and seed, over the rounds that all of them finished.
+
+    Functions that closed their rounds early stand by themselves.
+    """
     runs = label_runs(tables["runs"])
-    rounds = runs[["run_id", "cell", "seed", "system"]].merge(tables["rounds"], on="run_id")
+    keys = ["cell", "seed", "waits_for_all"]
+    runs["waits_for_all"] = waits_for_all(runs)
+    rounds = runs[["run_id", "system", *keys]].merge(tables["rounds"], on="run_id")
+    of_each = dict(iter(rounds.groupby(keys, sort=False)))
     return [
-        _compare(str(cell), int(seed), rounds[(rounds["cell"] == cell) & (rounds["seed"] == seed)])
-        for cell, seed in runs[["cell", "seed"]].drop_duplicates().itertuples(index=False)
+        _compare(str(cell), int(seed), bool(waits), of_each.get((cell, seed, waits), rounds.iloc[:0]))
+        for cell, seed, waits in runs[keys].drop_duplicates().itertuples(index=False)
     ]
 
 
-def _compare(cell: str, seed: int, rounds: pd.DataFrame) -> Agreement:
+def _compare(cell: str, seed: int, waits: bool, rounds: pd.DataFrame) -> Agreement:
     by_system = rounds.pivot_table(
         index="server_round", columns="system", values="weights_sha256", aggfunc="last", sort=False
     )
     common = by_system.dropna().sort_index()
     if common.empty:
-        return Agreement(cell, seed, 0, {}, None)
+        return Agreement(cell, seed, 0, {}, None, waits)
     differing = common.index[common.nunique(axis="columns") > 1]
     last = {str(system): str(digest) for system, digest in common.iloc[-1].items()}
-    return Agreement(cell, seed, len(common), last, int(differing[0]) if len(differing) else None)
+    return Agreement(cell, seed, len(common), last, int(differing[0]) if len(differing) else None, waits)

@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 
 _NS = 1_000_000_000
 _MIB = 2**20
+_UNHEARD = ("no answer", "no record")
 UNITS = ("gb_s", "vcpu_s", "ghz_s", "requests")
 
 
@@ -64,8 +65,9 @@ def usage(calls: pd.DataFrame, price: FunctionPrice, memory_mb: int | None = Non
     Parameters
     ----------
     calls
-        Rows of ``invocations``. An attempt that never began, because it was refused or never got there, is billed
-        nothing.
+        Rows of ``invocations``, those of stragglers included. An attempt that never began, because it was refused or
+        never got there, is billed nothing; one of which nothing was heard may have run, and is billed as long as it was
+        waited for.
     memory_mb
         Memory of the functions; ``None``: the limit they were run with.
 
@@ -77,7 +79,8 @@ def usage(calls: pd.DataFrame, price: FunctionPrice, memory_mb: int | None = Non
     seconds = attempt_seconds(calls)
     if not price.bills_init:
         seconds = (seconds - calls["init_s"].astype("float64").fillna(0.0)).clip(lower=0.0)
-    ran = calls[["activation_id", "provider_s", "function_s"]].notna().any(axis="columns").to_numpy()
+    known = calls[["activation_id", "provider_s", "function_s"]].notna().any(axis="columns")
+    ran = (known | (calls["status"] == "success") | calls["error_kind"].isin(_UNHEARD)).to_numpy()
     billed = np.where(ran, billed_seconds(seconds, price.quantum_s, price.minimum_s), 0.0)
     memory = billed_memory_mb(_memory_mb(calls, price, memory_mb, ran), price)
     ghz = _tiers(price)[1][_tier(memory, price)] if price.tiers else np.zeros(len(calls))

@@ -91,7 +91,7 @@ def deliver(url: str, data: bytes) -> None:
     if (path := _local_path(url)) is None:
         _patiently("PUT", url, functools.partial(_ask, "PUT", url, data, set()))
     else:
-        _patiently("PUT", url, lambda: _on_disk(path, lambda: write_whole(path, data)))
+        _patiently("PUT", url, lambda: _on_disk(path, lambda: _write(path, data)))
 
 
 def _patiently(verb: str, url: str, once: Callable[[], _Outcome]) -> bytes:
@@ -103,6 +103,13 @@ def _patiently(verb: str, url: str, once: Callable[[], _Outcome]) -> bytes:
         if outcome.final:
             break
     raise TransferError(f"{verb} {_shown(url)}: {outcome.reason} (attempt {number})", outcome.status)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file; its folder may be gone, as that of a round that was closed meanwhile is."""
+    if not _is_gone(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from metrics.agreement import agreements, tell
 from metrics.tables import load
@@ -47,6 +49,21 @@ def test_a_run_that_was_cut_short_is_compared_as_far_as_it_came(row_makers: Make
     (found,) = agreements(history(row_makers, inprocess="abcd", flower="ab"))
     assert found.identical
     assert (found.rounds, found.weights_sha256["inprocess"]) == (2, "b" * 64)
+
+
+@pytest.mark.parametrize(
+    "policy", [{"name": "first_k", "k": 3}, {"name": "deadline", "deadline_s": 60.0, "min_updates": 2}]
+)
+def test_functions_that_close_rounds_early_are_not_expected_to_agree_with_those_who_wait(
+    row_makers: Makers, policy: dict[str, Any]
+) -> None:
+    tables = history(row_makers, inprocess="ab", flower="ab", openwhisk="ax")
+    tables["runs"]["config"] = json.dumps({"round_policy": policy})
+    tables["runs"]["platform"] = [None, None, "openwhisk"]
+    waiting, early = agreements(tables)
+    assert (waiting.identical, set(waiting.weights_sha256)) == (True, {"inprocess", "flower"})
+    assert (early.identical, set(early.weights_sha256)) == (None, {"openwhisk"})
+    assert str(early).endswith("openwhisk xxxxxxxxxxxx: rounds closed early average other updates each time")
 
 
 def test_one_run_alone_agrees_with_nobody(row_makers: Makers) -> None:

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -16,7 +15,6 @@ from serverless.platforms.protocol import FunctionSpec
 from serverless.register import open_register
 from serverless.register_database import RegisterSettings
 from serverless.storage import DirectorySettings
-from task.data import load_mnist
 from task.job import FederatedJob
 from task.selection import select_clients
 from task.weights import sha256
@@ -24,19 +22,6 @@ from tests.serverless.local_platform import LocalPlatform
 
 JOB = FederatedJob(model="mlp50", clients=6, clients_per_round=4, rounds=3, local_epochs=1, batch_size=20, seed=3)
 SECOND_ROUND = select_clients(JOB, 2)
-
-
-@pytest.fixture(scope="module")
-def small_mnist(mnist_settings):
-    mnist = load_mnist(mnist_settings)
-    few = slice(0, 240)
-    return replace(
-        mnist,
-        train_images=mnist.train_images[few],
-        train_labels=mnist.train_labels[few],
-        test_images=mnist.test_images[:50],
-        test_labels=mnist.test_labels[:50],
-    )
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def calls(*rows: dict[str, Any]) -> pd.DataFrame:
     known = {
         "function": "client",
         "status": "success",
+        "error_kind": None,
         "activation_id": "a",
         "provider_s": 1.0,
         "init_s": None,
@@ -122,6 +123,25 @@ def test_failures_and_cold_starts_are_billed_and_what_never_began_is_not(book_ma
     assert cost(book, {"provider_s": 3.0, "init_s": 2.0}) == pytest.approx(3e-5 + 1e-6)
     refused = {"activation_id": None, "provider_s": None, "client_s": 0.2, "status": "failed"}
     assert cost(book, refused) == 0.0
+
+
+@pytest.mark.parametrize(
+    "unheard",
+    [
+        {"status": "discarded", "error_kind": "no answer"},  # a straggler
+        {"status": "failed", "error_kind": "no record"},
+        {"status": "success", "error_kind": "unreachable"},  # its work was in the store
+    ],
+)
+def test_what_may_have_run_unheard_is_billed_as_long_as_it_was_waited_for(
+    book_maker: Maker, unheard: dict[str, Any]
+) -> None:
+    silent = {"activation_id": None, "provider_s": None, "client_s": 3.0}
+    assert cost(book_maker(), silent | unheard) == pytest.approx(3e-5 + 1e-6)
+
+
+def test_a_straggler_costs_what_it_would_have_cost_in_time(book_maker: Maker) -> None:
+    assert cost(book_maker(), {"status": "discarded"}) == cost(book_maker(), {"status": "success"})
 
 
 def test_initialisation_is_taken_off_where_it_is_free(book_maker: Maker) -> None:

@@ -250,11 +250,14 @@ def test_a_drive_that_is_full_or_away_for_a_moment_is_tried_again(tmp_path, monk
     assert fetch(url) == b"later"
 
 
-def test_an_object_whose_folder_alone_is_gone_is_given_up_at_once(tmp_path):
-    """A straggler's update, when the round's folder has been cleared away."""
+def test_where_the_folder_alone_is_gone_reading_is_given_up_at_once_and_writing_makes_it_again(tmp_path):
+    """A straggler's update, when the round's folder has been cleared away: its function has done its work."""
+    url = (tmp_path / "round-1" / "update").as_uri()
     with pytest.raises(TransferError, match=r"attempt 1\)") as caught:
-        deliver((tmp_path / "round-1" / "update").as_uri(), b"late")
+        fetch(url)
     assert caught.value.status == 404
+    deliver(url, b"late")
+    assert fetch(url) == b"late"
 
 
 @pytest.mark.parametrize("step", [403, 503, "break off", "half"])
