@@ -19,7 +19,7 @@ from metrics.probe import WorkReport
 from metrics.tables import InvocationRow
 from serverless.answers import CORRUPT_UPDATE
 from serverless.functions.backoff import jittered_s
-from serverless.invoker import Attempted, Invoker, Success, Work
+from serverless.invoker import NOT_SENT, Attempted, Invoker, Success, Work
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Dispatcher:
         while self._left and (ended := self._receive(now())):
             if ended[0] in out:
                 self._left.discard(ended[0])
-                answered += [ended[1].row] if ended[1].row else []
+                answered.append(self._row_of(*ended))
             else:
                 self._judge(*ended)
         return Left(len(out), answered)
@@ -209,8 +209,7 @@ class Dispatcher:
             return False  # it has its row
         if task in self._left:
             self._left.discard(task)
-            if ended.row:
-                self._on_late(ended.row)
+            self._on_late(self._row_of(task, ended))
             return False
         self._out.discard(task)
         if ended.row:
@@ -222,6 +221,13 @@ class Dispatcher:
         task.ran += not ended.was_refused
         task.unheard += (ended.attempt,) if ended.may_be_done else ()
         return self._try_again(task, ended.error_kind or "", ended.error or "", final=ended.is_final)
+
+    def _row_of(self, task: Task, ended: Attempted) -> InvocationRow:
+        """Return the row of a straggler's attempt; one that was never sent has a row too: it cost nothing."""
+        if ended.row:
+            return ended.row
+        unsent = self._invoker.unanswered(task.work, ended.attempt, task.sent_at)
+        return replace(unsent, error_kind=ended.error_kind or NOT_SENT)
 
     def _count(self, task: Task, success: Success) -> None:
         """Let an attempt count, also one whose answer was lost: its row keeps what had happened to it."""

@@ -16,6 +16,7 @@ from serverless.storage import StoreError
 
 NO_ANSWER = "no answer"
 STORE_UNREACHABLE = "store unreachable"
+NOT_SENT = "not sent"  # the work was there already, or its round was closed before anything was sent
 _FINAL = ("payload too large", "unauthorized", "forbidden")  # the same request would be refused again
 _MIB = 1024 * 1024
 

@@ -11,10 +11,14 @@ from typing import Any
 from metrics.clocks import now
 from metrics.tables import InvocationRow
 from serverless.dispatcher import Task
-from serverless.invoker import Attempted, Invoker, Success, Work
+from serverless.invoker import NOT_SENT, Attempted, Invoker, Success, Work
 from serverless.register import Activation, Register, RegisterError
 
 _LOOK_EVERY_S = 0.5  # for the update of an attempt that an earlier keeper sent
+
+
+class _RoundClosed(Exception):  # noqa: N818 - it says what happened
+    """The client has been asked for a later round since."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,13 @@ class NotedInvoker(Invoker):
     outlives_keeper
         Whether the platform goes on when the keeper ends, as an embedded one does not: then an attempt that was in
         flight may still deliver, for as long as its function may run.
+    known
+        Further columns of its rows: the fabric's group, and the share of a core there.
     """
 
     register: Register
     outlives_keeper: bool
+    known: Mapping[str, Any] = field(default_factory=dict)
     _rows: dict[tuple[int, int], list[InvocationRow]] = field(default_factory=dict)
 
     def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:
@@ -44,13 +51,18 @@ class NotedInvoker(Invoker):
         def params(attempt: int) -> dict[str, Any]:
             values = work.params(attempt)
             if not self.register.begin(client_id, work.server_round, attempt, now(), report=_report(rows)):
+                if client_id not in self.register.activations(work.server_round):
+                    raise _RoundClosed  # a straggler's next attempt, slower than the client's next round
                 raise RegisterError(
                     f"attempt {attempt} of client {client_id} in round {work.server_round} was begun by somebody else: "
                     f"is another run of {self.run_id} under way? End it, and start this one again"
                 )
             return values
 
-        attempted = super().attempt(replace(work, params=params), number, unheard)
+        try:
+            attempted = super().attempt(replace(work, params=params), number, unheard)
+        except _RoundClosed:
+            return Attempted(number, error_kind=NOT_SENT, error="its round is closed", was_refused=True)
         if attempted.row:
             rows.append(attempted.row)
             self.register.ended(
@@ -86,6 +98,9 @@ class NotedInvoker(Invoker):
             else:
                 tasks.append(Task(work, earlier=activation.attempt))
         return tasks
+
+    def _row(self, *attempt: Any, **named: Any) -> InvocationRow:
+        return replace(super()._row(*attempt, **named), **self.known)
 
     def _task(self, work: Work, activation: Activation) -> Task:
         """Return a task as the earlier keeper had left it."""
