@@ -168,6 +168,9 @@ class InvocationRow:
     cgroup_cpu_s: float | None = None  # what the worker's own control group counted, if it had one
     cgroup_peak_memory_bytes: int | None = None
     cgroup_source: str | None = None
+    fabric_group: str | None = None  # of a client: the fabric's group that it belongs to
+    cpu_share: float | None = None  # of a core that its local platform gave it
+    cpu_share_by: str | None = None  # cgroup: by the kernel; simulated: its answers were held back
     memory_limit_bytes: int | None
     bytes_in: int | None
     bytes_out: int | None

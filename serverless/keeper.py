@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from metrics.clocks import now
@@ -18,16 +18,15 @@ from metrics.rows import round_row
 from serverless.answers import corrupt_updates
 from serverless.cluster import watch_cluster
 from serverless.dispatcher import Dispatcher, Task
-from serverless.enrolment import enrolled
 from serverless.invoker import Invoker, Work, WorkFailed
 from serverless.objects import RunObjects
 from serverless.platforms.registry import open_platform
 from serverless.policies import RoundPolicy, is_hopeless
-from serverless.recovery import NotedInvoker
 from serverless.register import Register, RegisterError, open_register
 from serverless.round import Round
 from serverless.selection import Selector, durations_s, selector_of
 from serverless.settings import ServerlessSettings
+from serverless.sites import deploy, open_sites, router
 from serverless.storage import open_store
 from serverless.stragglers import LateAnswers, discarded
 from serverless.work import averaging, training
@@ -55,10 +54,10 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
     with ExitStack() as stack:
         stack.enter_context(watch_cluster(settings.cluster, recorder.run_id, recorder.directory))
         with recorder.setup("start the platform"):
-            platform = stack.enter_context(open_platform(settings.platform, recorder.directory / "emulator.log"))
+            placed = settings.placed(job.clients)
+            sites = open_sites(placed, recorder.directory, stack, open_platform)
         with recorder.setup("deploy the functions"):
-            for function in (settings.client, settings.aggregator):
-                platform.deploy(replace(function, engine=engine_name(job.model)))
+            deploy(sites, settings.aggregator, placed.fabric.aggregator, engine_name(job.model))
         with recorder.setup("upload the data"):
             mnist = load_mnist(settings.data)
             partition = make_partition(job, mnist.train_labels)
@@ -72,13 +71,10 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             if last_round == 0:
                 objects.publish_weights(0, initial_weights(job.model, job.seed))
         register = stack.enter_context(_open_register(settings, recorder, is_new=point is None))
-        register.enrol(enrolled(platform, settings.platform, settings.client.name, platform.name, range(job.clients)))
         threads = ThreadPoolExecutor(_MOST_THREADS, "invoker")
         stack.callback(threads.shutdown, wait=False)  # one that hears nothing more must not hold up the end
-        to_clients = NotedInvoker(
-            platform, settings.client, recorder.run_id, register, settings.platform.api_host is not None
-        )
-        to_aggregator = Invoker(platform, settings.aggregator, recorder.run_id)
+        to_clients = router(placed, sites, recorder.run_id, register)
+        to_aggregator = Invoker(sites[placed.fabric.aggregator].platform, settings.aggregator, recorder.run_id)
         on_late = LateAnswers(objects, recorder)
         written = recorder.earlier_invocations()
         keeper = Keeper(
@@ -93,7 +89,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             test_sha256=mnist.sha256,
             recorder=recorder,
         )
-        with keeper.seeing_off_stragglers(settings.client.timeout_s + settings.platform.request_timeout_s):
+        with keeper.seeing_off_stragglers(max(site.longest_s for site in placed.sites)):
             for server_round in job.rounds_after(last_round, point.test_accuracy if point else None):
                 last_round = server_round
                 if job.reached(keeper.round(server_round)):

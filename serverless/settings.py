@@ -6,12 +6,39 @@ from dataclasses import dataclass, field
 
 from serverless.cluster.settings import ClusterSettings
 from serverless.dispatcher import Retries
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.fabric import Fabric, Group
 from serverless.platforms.protocol import FunctionSpec
+from serverless.platforms.registry import PlatformSettings
 from serverless.policies import RoundPolicy, WaitAll
 from serverless.register_database import RegisterSettings
 from serverless.storage import StoreSettings
 from task.data import DataSettings
+
+
+@dataclass(frozen=True)
+class SiteSettings:
+    """One platform of a run: which group's, how it is reached, and the limits of the client function there."""
+
+    group: Group
+    platform: PlatformSettings
+    client: FunctionSpec
+
+    @property
+    def longest_s(self) -> float:
+        """How long an answer may take, at most."""
+        return self.client.timeout_s + self.platform.request_timeout_s
+
+
+@dataclass(frozen=True)
+class FabricSettings:
+    """A fabric and a platform for each of its groups, in their order.
+
+    ``cpu_enforcement`` is how shares of a core are enforced on local platforms: ``cgroup`` or ``simulated``.
+    """
+
+    fabric: Fabric
+    sites: tuple[SiteSettings, ...]
+    cpu_enforcement: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,9 +69,12 @@ class ServerlessSettings:
         The cluster whose pods are watched; ``None``: none is.
     register
         Where it is noted who the clients are and what each was last asked.
+    fabric
+        Several platforms with their groups of clients, in place of ``platform`` and ``client``; ``None``: all clients
+        are on ``platform``.
     """
 
-    platform: OpenWhiskSettings
+    platform: PlatformSettings
     store: StoreSettings
     data: DataSettings
     client: FunctionSpec
@@ -55,3 +85,12 @@ class ServerlessSettings:
     grant_s: int = 3600
     cluster: ClusterSettings | None = None
     register: RegisterSettings = field(default_factory=RegisterSettings)
+    fabric: FabricSettings | None = None
+
+    def placed(self, clients: int) -> FabricSettings:
+        """Return where so many clients are: on a fabric, or all on the one platform."""
+        if self.fabric is not None:
+            return self.fabric
+        all_of_them = Group(self.platform.name, self.platform.name, clients, self.client.memory_mb)
+        fabric = Fabric("none", (all_of_them,), aggregator=all_of_them.name)
+        return FabricSettings(fabric, (SiteSettings(all_of_them, self.platform, self.client),))

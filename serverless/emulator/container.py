@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import socket
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import Any
 import aiohttp
 
 from serverless.emulator.container_host import ContainerHost
+from serverless.emulator.cpu import CpuShare
 from serverless.emulator.logs import ContainerLogs
 from serverless.emulator.memory import MemoryLimit
 from serverless.emulator.proxy import TOKEN_HEADER, TOKEN_VARIABLE
@@ -58,6 +60,7 @@ class Container(asyncio.SubprocessProtocol):
         self._token = secrets.token_urlsafe(24)
         self._home = host.directory / f"{action.name}-{uuid.uuid4().hex[:8]}"
         self._limit: MemoryLimit | None = None
+        self._share: CpuShare | None = None
         self._transport: asyncio.SubprocessTransport | None = None
 
     async def start(self) -> None:
@@ -71,6 +74,8 @@ class Container(asyncio.SubprocessProtocol):
         host, home = self._host, self._home
         home.mkdir()
         self._limit = host.memory.create(home.name, self.action.limits.memory * MIB)
+        self._share = host.cpu.create(home.name)
+        await asyncio.sleep(host.settings.cold_start_delay_s or 0.0)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             # The listening socket is handed down: the first request waits in its queue until the program is up. Its
             # connection exists before the program can choose, and without this each answer on it would take 40 ms.
@@ -86,6 +91,7 @@ class Container(asyncio.SubprocessProtocol):
                 start_new_session=True,
             )
         self._limit.admit(self._transport.get_pid())
+        self._share.admit(self._transport.get_pid())
         if self._is_killed:
             self._signal(signal.SIGKILL)
 
@@ -118,6 +124,7 @@ class Container(asyncio.SubprocessProtocol):
             If there was no answer within ``timeout_s``.
         """
         maximum = self._host.settings.max_result_bytes
+        started_at = time.monotonic()
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         headers = {TOKEN_HEADER: self._token}
         try:
@@ -126,9 +133,21 @@ class Container(asyncio.SubprocessProtocol):
                 async for chunk in response.content.iter_any():
                     length += len(chunk)
                     kept += chunk[: maximum - len(kept)]
+                await self.wait_for_its_share(started_at)
                 return Answer(response.status, bytes(kept), length)
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
             raise ContainerGoneError from error
+
+    async def wait_for_its_share(self, started_at: float) -> None:
+        """Hold an answer back until it took as long as it would have on the container's share of a core.
+
+        Parameters
+        ----------
+        started_at
+            When the request was sent, by :func:`time.monotonic`.
+        """
+        if self._share:
+            await asyncio.sleep(self._share.owed_s(time.monotonic() - started_at))
 
     def memory_exhausted(self) -> bool:
         """Whether the container was killed for its memory."""
@@ -157,6 +176,8 @@ class Container(asyncio.SubprocessProtocol):
         await self.kill()
         if self._transport:
             self._transport.close()
+        if self._share:
+            await self._share.remove()
         if self._limit:
             await self._limit.remove()
         await asyncio.to_thread(shutil.rmtree, self._home, ignore_errors=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from serverless.emulator.cpu import CpuEnforcer
 from serverless.emulator.memory import MemoryEnforcer
 from serverless.emulator.settings import EmulatorSettings
 from serverless.emulator.workload import Workload
@@ -24,8 +25,8 @@ class ContainerHost:
     ----------
     settings
         Interpreter, environment and result limit.
-    memory
-        What enforces memory limits.
+    memory, cpu
+        What enforces memory limits, and shares of a core.
     http
         The client for the containers' loopback ports.
     directory
@@ -36,6 +37,7 @@ class ContainerHost:
 
     settings: EmulatorSettings
     memory: MemoryEnforcer
+    cpu: CpuEnforcer
     http: aiohttp.ClientSession
     directory: Path
     api_host: str

@@ -11,13 +11,12 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from metrics.cgroups import cgroup_folders
 from serverless.emulator.cgroups import MemoryGroups, end_group, remove_abandoned
-from serverless.emulator.memory import MemoryEnforcer
-
-CpuEnforcement = Literal["auto", "cgroup", "simulated"]
+from serverless.emulator.memory import MemoryEnforcer, memory_enforcer
+from serverless.emulator.settings import CpuEnforcement
 
 _PREFIX = "fl-emulator-cpu-"
 _PERIOD_US = 20_000  # the kernel's own is 100 ms: short functions would notice the lumps
@@ -195,3 +194,12 @@ def _quotas(share: float, memory: MemoryEnforcer, proc: Path) -> CpuEnforcer | N
             with contextlib.suppress(OSError):
                 return Quotas(folder, share)
     return None
+
+
+async def available() -> CpuEnforcement:
+    """Return what ``auto`` comes to on this machine: ``cgroup`` or ``simulated``."""
+    memory = memory_enforcer("auto")
+    enforcer = cpu_enforcer("auto", 0.5, memory)
+    await enforcer.close()
+    await memory.close()
+    return "simulated" if isinstance(enforcer, Waiting) else "cgroup"

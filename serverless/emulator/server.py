@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from serverless.emulator.container_host import ContainerHost
+from serverless.emulator.cpu import cpu_enforcer
 from serverless.emulator.doors import DOORS, House, new_container
 from serverless.emulator.memory import memory_enforcer
 from serverless.emulator.pool import ContainerPool
@@ -69,10 +70,11 @@ async def serve(
     doors = {name: _address(host, listener) for name, listener in listeners.items()}
     api_host = doors[platforms[0]]
     memory = memory_enforcer(settings.memory_enforcement)
+    cpu = cpu_enforcer(settings.cpu_enforcement, settings.cpu_share, memory)
     directory = _make_directory()
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=settings.destroy_after_s)
     async with aiohttp.ClientSession(connector=connector) as http:
-        containers = ContainerHost(settings, memory, http, directory, api_host)
+        containers = ContainerHost(settings, memory, cpu, http, directory, api_host)
         pool = ContainerPool(settings, lambda workload: new_container(containers, workload))
         house = House(settings, auth, pool, http, directory)
         runners = {
@@ -89,6 +91,7 @@ async def serve(
             await asyncio.gather(*(site.stop() for runner in runners.values() for site in list(runner.sites)))
             await pool.close()
             await asyncio.gather(*(runner.cleanup() for runner in runners.values()))
+            await cpu.close()
             await memory.close()
             shutil.rmtree(directory, ignore_errors=True)
 

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import sys
+import time
 import zipfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -103,6 +104,7 @@ class ServiceContainer(Container):
         TimeoutError
             If there was no answer within ``timeout_s``.
         """
+        started_at = time.monotonic()
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
         if request.is_chunked:
             headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
@@ -116,7 +118,9 @@ class ServiceContainer(Container):
                 allow_redirects=False,
             ) as response:
                 told = {name: value for name, value in response.headers.items() if name.lower() not in _SET_ANEW}
-                return Reply(response.status, told, await response.read())
+                body = await response.read()
+                await self.wait_for_its_share(started_at)
+                return Reply(response.status, told, body)
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
             raise ContainerGoneError from error
 

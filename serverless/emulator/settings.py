@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 MemoryEnforcement = Literal["auto", "cgroup", "watchdog"]
+CpuEnforcement = Literal["auto", "cgroup", "simulated"]
 
 MIB = 1024 * 1024
 
@@ -73,6 +74,11 @@ class EmulatorSettings:
     memory_enforcement
         ``cgroup`` (fails to start where cgroups are not writable), ``watchdog`` (reads the resident set of the
         container's process every 50 ms), or ``auto``: the first of these that works here.
+    cpu_share, cpu_enforcement
+        Of a core that a container may have, ``None``: as much as there is; and how it is held to it, see
+        :mod:`serverless.emulator.cpu`.
+    cold_start_delay_s
+        Seconds that the start of a container takes longer than it does here, as for the pull of an image.
     python
         The interpreter that containers run: its packages are the runtime image.
     container_env
@@ -102,6 +108,9 @@ class EmulatorSettings:
     stem_cells: tuple[StemCells, ...] = ()
     activations_kept: int = 50_000
     memory_enforcement: MemoryEnforcement = "auto"
+    cpu_share: float | None = None
+    cpu_enforcement: CpuEnforcement = "auto"
+    cold_start_delay_s: float | None = None
     python: str = sys.executable
     container_env: Mapping[str, str] = field(default_factory=dict)
 

@@ -25,6 +25,14 @@ class PlatformSettings(Protocol):
     def name(self) -> str:
         """Which platform it is."""
 
+    @property
+    def api_host(self) -> str | None:
+        """Its address; ``None`` if it is embedded."""
+
+    @property
+    def request_timeout_s(self) -> float:
+        """Seconds to wait for an answer, beyond a function's own time limit."""
+
 
 def open_platform(settings: PlatformSettings, log_path: Path) -> AbstractContextManager[Platform]:
     """Open a platform by its settings, for the time of the context.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+
+from serverless.pace import Pace
 
 # Memory, MiB, to vCPUs that a function gets with it unless it asks for others: Google's table of limits (2nd gen),
 # cloud.google.com/functions/docs/configuring/memory. 2 GiB is the least with a whole vCPU.
@@ -55,6 +57,8 @@ class GoogleSettings:
         The most instances of a function; each takes one request at a time.
     pool_memory_mb, destroy_after_s
         Embedded server only: memory of all instances together, MiB, and idle seconds before one is ended.
+    pace
+        Embedded only: how fast its containers are.
     """
 
     name: ClassVar[str] = "google"
@@ -71,6 +75,7 @@ class GoogleSettings:
     max_instances: int = 2
     pool_memory_mb: int = 3072
     destroy_after_s: float = 900.0
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def parent(self) -> str:

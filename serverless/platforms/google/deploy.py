@@ -152,7 +152,9 @@ def open_platform(settings: GoogleSettings, log_path: Path) -> Iterator[GoogleFu
                     "the embedded Google Cloud Functions run under Google's functions-framework, which is not "
                     "installed: pip install 'serverless-fl-bench[google]'"
                 )
-            server = start_embedded("google", settings.pool_memory_mb, settings.destroy_after_s, log_path)
+            server = start_embedded(
+                "google", settings.pool_memory_mb, settings.destroy_after_s, log_path, settings.pace
+            )
             handle = stack.enter_context(server)
             client = GoogleClient(handle.api_host, OneToken(handle.auth), settings)
         else:

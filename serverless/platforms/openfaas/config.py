@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+
+from serverless.pace import Pace
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class OpenFaasSettings:
         and post their answers back. ``None``: synchronously, through a gateway whose own time-outs must be long enough.
     pool_memory_mb, destroy_after_s
         Embedded gateway only: memory of all replicas together, MiB, and idle seconds before one is ended.
+    pace
+        Embedded only: how fast its containers are.
     """
 
     name: ClassVar[str] = "openfaas"
@@ -49,3 +53,4 @@ class OpenFaasSettings:
     callback_host: str | None = None
     pool_memory_mb: int = 3072
     destroy_after_s: float = 600.0
+    pace: Pace = field(default_factory=Pace)

@@ -131,7 +131,9 @@ def open_platform(settings: OpenFaasSettings, log_path: Path) -> Iterator[OpenFa
     """
     with ExitStack() as stack:
         if settings.api_host is None:
-            server = start_embedded("openfaas", settings.pool_memory_mb, settings.destroy_after_s, log_path)
+            server = start_embedded(
+                "openfaas", settings.pool_memory_mb, settings.destroy_after_s, log_path, settings.pace
+            )
             handle = stack.enter_context(server)
             client = OpenFaasClient(handle.api_host, handle.auth, settings)
         else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+
+from serverless.pace import Pace
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class OpenWhiskSettings:
         Embedded server only: memory of all containers together, MiB.
     invocations_per_minute, concurrent_invocations
         Embedded server only: its rates, which a cluster for such work raises in the same way.
+    pace
+        Embedded only: how fast its containers are.
     """
 
     name: ClassVar[str] = "openwhisk"
@@ -49,3 +53,4 @@ class OpenWhiskSettings:
     pool_memory_mb: int = 3072
     invocations_per_minute: int = 6000
     concurrent_invocations: int = 200
+    pace: Pace = field(default_factory=Pace)

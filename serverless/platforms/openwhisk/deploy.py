@@ -90,6 +90,7 @@ def _embedded(settings: OpenWhiskSettings, log_path: Path) -> Iterator[OpenWhisk
         invocations_per_minute=settings.invocations_per_minute,
         concurrent_invocations=settings.concurrent_invocations,
         container_env=arithmetic(os.environ),
+        **settings.pace.for_emulator(),
     )
     with start_emulator(emulator_settings, log_path) as server:
         yield OpenWhiskClient(server.api_host, server.auth, settings)

@@ -1,0 +1,147 @@
+"""The platforms that a run's clients are on: one, or those of a fabric; each client's work goes to its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from metrics.tables import InvocationRow
+from serverless.dispatcher import Task
+from serverless.enrolment import enrolled
+from serverless.fabric import Fabric
+from serverless.invoker import Attempted, Work
+from serverless.platforms.protocol import FunctionSpec, Invocation, Platform
+from serverless.platforms.registry import PlatformSettings
+from serverless.recovery import NotedInvoker
+from serverless.register import Register
+from serverless.settings import FabricSettings, SiteSettings
+from task.engine import EngineName
+
+
+@dataclass(frozen=True)
+class Site:
+    """An open platform with its clients."""
+
+    settings: SiteSettings
+    platform: Platform
+    clients: range
+
+    def enrol(self, register: Register) -> None:
+        """Put its clients into the register."""
+        settings = self.settings
+        register.enrol(
+            enrolled(self.platform, settings.platform, settings.client.name, settings.group.name, self.clients)
+        )
+
+    def invoker(self, run_id: str, register: Register, cpu_enforcement: str | None, *, in_fabric: bool) -> NotedInvoker:
+        """Return what invokes its clients."""
+        outlives_keeper = getattr(self.settings.platform, "api_host", None) is not None
+        group = self.settings.group
+        limited = {"cpu_share": group.cpu_share, "cpu_share_by": cpu_enforcement} if group.cpu_share else {}
+        known = {"fabric_group": group.name, **limited} if in_fabric else {}
+        return NotedInvoker(self.platform, self.settings.client, run_id, register, outlives_keeper, known)
+
+
+@dataclass(frozen=True)
+class Distant:
+    """A platform at a distance: requests and answers are late by so many seconds, by the keeper's clock alone."""
+
+    near: Platform
+    delay_s: float
+
+    @property
+    def name(self) -> str:
+        """See :class:`~serverless.platforms.protocol.Platform`."""
+        return self.near.name
+
+    def deploy(self, function: FunctionSpec) -> None:
+        """See :class:`~serverless.platforms.protocol.Platform`."""
+        self.near.deploy(function)
+
+    def remove(self, name: str) -> None:
+        """See :class:`~serverless.platforms.protocol.Platform`."""
+        self.near.remove(name)
+
+    def functions(self) -> tuple[str, ...]:
+        """See :class:`~serverless.platforms.protocol.Platform`."""
+        return self.near.functions()
+
+    def invoke(self, function: FunctionSpec, params: dict[str, Any]) -> Invocation:
+        """See :class:`~serverless.platforms.protocol.Platform`."""
+        time.sleep(self.delay_s)
+        invocation = self.near.invoke(function, params)
+        time.sleep(self.delay_s)
+        return invocation
+
+
+@dataclass(frozen=True)
+class Router:
+    """Invokes each client on its own site; what a :class:`~serverless.dispatcher.Dispatcher` takes for an invoker."""
+
+    fabric: Fabric
+    invokers: dict[str, NotedInvoker]
+
+    @property
+    def function(self) -> FunctionSpec:
+        """The client function; its limits differ by site."""
+        return next(iter(self.invokers.values())).function
+
+    def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:
+        """See :class:`~serverless.invoker.Invoker`."""
+        return self._of(work).attempt(work, number, unheard)
+
+    def unanswered(self, work: Work, number: int, submitted_at: float) -> InvocationRow:
+        """See :class:`~serverless.invoker.Invoker`."""
+        return self._of(work).unanswered(work, number, submitted_at)
+
+    def picked_up(self, works: Iterable[Work], written: Iterable[InvocationRow]) -> list[Task]:
+        """See :class:`~serverless.recovery.NotedInvoker`."""
+        over, all_works = list(written), list(works)
+        by_client = {
+            task.work.client_id: task
+            for invoker in self.invokers.values()
+            for task in invoker.picked_up([work for work in all_works if self._of(work) is invoker], over)
+        }
+        return [by_client[work.client_id] for work in all_works]
+
+    def _of(self, work: Work) -> NotedInvoker:
+        return self.invokers[self.fabric.group_of(work.client_id or 0).name]
+
+
+def open_sites(
+    settings: FabricSettings,
+    directory: Path,
+    stack: ExitStack,
+    open_platform: Callable[[PlatformSettings, Path], AbstractContextManager[Platform]],
+) -> dict[str, Site]:
+    """Open every platform of a run for the time of ``stack``, by group; clients are numbered in the groups' order."""
+    sites, first = {}, 0
+    for site in settings.sites:
+        group = site.group
+        log = directory / ("emulator.log" if len(settings.sites) == 1 else f"emulator-{group.name}.log")
+        platform = stack.enter_context(open_platform(site.platform, log))
+        far = Distant(platform, group.network_delay_s) if group.network_delay_s else platform
+        sites[group.name] = Site(site, far, range(first, first + group.clients))
+        first += group.clients
+    return sites
+
+
+def deploy(sites: dict[str, Site], aggregator: FunctionSpec, at: str, engine: EngineName) -> None:
+    """Bring the functions to the sites: the client to each, the aggregator to one."""
+    for name, site in sites.items():
+        site.platform.deploy(replace(site.settings.client, engine=engine))
+        if name == at:
+            site.platform.deploy(replace(aggregator, engine=engine))
+
+
+def router(settings: FabricSettings, sites: dict[str, Site], run_id: str, register: Register) -> Router:
+    """Return what invokes each client on its site, after having put all of them into the register."""
+    for site in sites.values():
+        site.enrol(register)
+    by, in_fabric = settings.cpu_enforcement, len(sites) > 1
+    invokers = {name: site.invoker(run_id, register, by, in_fabric=in_fabric) for name, site in sites.items()}
+    return Router(settings.fabric, invokers)
