@@ -21,6 +21,8 @@ from metrics.plots import (
     fig4,
     fig5,
     kpis,
+    participation,
+    platforms,
     rgg,
     time_per_round,
 )
@@ -44,6 +46,8 @@ FIGURES: dict[str, Chart] = {
         fig5.CHART,
         rgg.CHART,
         faults.CHART,
+        platforms.CHART,
+        participation.CHART,
     )
 }
 
