@@ -26,6 +26,7 @@ _BY_KIND = {
     "throttled": REFUSED,
     "unreachable": REFUSED,
     "store unreachable": REFUSED,
+    "not sent": REFUSED,
     "no answer": LOST,
     "no record": LOST,
     "request timed out": LOST,
@@ -79,6 +80,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         "A bar: one attempt, from when the controller sent it until it had the answer. Got over: the answer was lost "
         "or late, and was found; the function ran once. Lost: neither an answer nor work was found. Discarded: a "
         "straggler of a closed round, billed all the same. Dotted lines: rounds begin.",
+        f"n = {len(runs)} {'run' if len(runs) == 1 else 'runs'}.",
         *(_totals(shown[shown["run_id"] == run]) for run in runs),
         *source_notes(tables),
     )
@@ -101,7 +103,7 @@ def _draw_run(panel: Axes, attempts: pd.DataFrame, rounds: pd.DataFrame) -> None
     for name, rows in attempts.assign(place=heights).groupby("outcome"):
         colour, hatch = OUTCOMES[str(name)]
         look = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3}
-        widths = (rows["end_s"] - rows["start_s"]).clip(lower=0.002 * attempts["end_s"].max())
+        widths = (rows["end_s"] - rows["start_s"]).clip(lower=0.004 * attempts["end_s"].max())
         panel.barh(rows["place"], widths, 0.8, rows["start_s"], **look)
     for began in _round_starts(attempts, rounds):
         panel.axvline(began, color="#333333", linewidth=0.6, linestyle=":", zorder=0.5)
@@ -131,7 +133,7 @@ def _totals(attempts: pd.DataFrame) -> str:
     told = ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if name in counts)
     kinds = attempts.loc[attempts["outcome"] != SUCCESS, "error_kind"].dropna().value_counts()
     why = f" ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})" if len(kinds) else ""
-    return f"{attempts['system'].iloc[0]}, n = 1 run, {len(attempts)} attempts: {told}{why}."
+    return f"{attempts['system'].iloc[0]}, seed {attempts['seed'].iloc[0]}, {len(attempts)} attempts: {told}{why}."
 
 
-CHART = Chart("faults", "every attempt succeeded at once.", data, draw)
+CHART = Chart("faults", "no attempt went wrong: each succeeded at once.", data, draw)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from tests.faults.laws import NOT_SENT
+from tests.faults.laws import NEVER_SENT
 from tests.faults.random_day import function_rates, platform_steps, store_steps
 from tests.faults.watch import judge, look, table
 from tests.faults.world import Servers, broken_servers
@@ -111,7 +111,7 @@ def _report(
     left: list[int],
 ) -> bool:
     kinds: Counter[str] = Counter(str(kind or "none") for run in told for kind in run["error_kinds"])
-    rows = sum(count for kind, count in kinds.items() if kind not in NOT_SENT)
+    rows = sum(count for kind, count in kinds.items() if kind not in NEVER_SENT)
     verdicts = judge(seen)
     problems = [f"{each.role}: {each.what} grows" for each in verdicts if each.leaks]
     problems += [f"the keeper ended with {code}: see {options.out}/keeper.err"] if code else []

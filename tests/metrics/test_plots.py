@@ -17,7 +17,7 @@ from matplotlib.image import imread
 
 from metrics.kpis import per_run
 from metrics.phases import GROUPS, PHASES
-from metrics.plots import FIGURES, NoDataError, save, style
+from metrics.plots import FIGURES, NoDataError, faults, save, style
 from metrics.plots.cpu_memory import usage_by_role
 from metrics.tables import TABLES, collect, load, schema
 
@@ -44,6 +44,11 @@ def suited(name: str, tables: Tables) -> Tables:
         return in_two_cells(tables, clients_per_round=20)
     if name == "fig4":
         tables["runs"]["clients_per_round"] = 100
+    if name == "faults":
+        calls = tables["invocations"]
+        functions = calls["run_id"].str.startswith("openwhisk")
+        calls.loc[functions & calls["client_id"].eq(3), ["status", "error_kind"]] = "failed", "throttled"
+        calls.loc[functions & calls["client_id"].eq(4), "error_kind"] = "no answer"
     return tables
 
 
@@ -252,3 +257,39 @@ def test_each_backend_has_one_colour_that_stands_apart() -> None:
 def test_tables_of_this_schema_are_enough(tables: Tables) -> None:
     for name, row in TABLES.items():
         assert list(tables[name].columns) == schema(row).names
+
+
+def test_every_attempt_under_faults_is_shown_with_its_outcome_from_when_it_was_sent(tables: Tables) -> None:
+    calls = tables["invocations"]
+    first = calls["run_id"].eq("openwhisk-0") & calls["server_round"].eq(2)
+    calls.loc[first & calls["client_id"].eq(1), ["status", "error_kind"]] = "failed", "application error"
+    calls.loc[first & calls["client_id"].eq(2), "status"] = "discarded"
+    calls.loc[first & calls["client_id"].eq(3), "error_kind"] = "answered later"
+    shown = FIGURES["faults"].data(tables)
+    assert set(shown["run_id"]) == {"openwhisk-0"}  # the others had no trouble
+    assert len(shown) == 40
+    later = shown[shown["server_round"] == 2].set_index("client_id")
+    expected = {1: "function failed", 2: "discarded", 3: "success, got over", 4: "success"}
+    assert later.loc[list(expected), "outcome"].to_dict() == expected
+    assert later["start_s"].tolist() == [10.0] * 10  # a round begins every ten seconds
+    assert np.allclose(later["end_s"] - later["start_s"], 0.6)
+    notes = " ".join(words(drawn("faults", tables)).split())
+    assert "40 attempts: 37 success, 1 success, got over, 1 function failed, 1 discarded" in notes
+    assert "(application error 1, answered later 1)" in notes
+
+
+def test_attempts_that_all_succeed_are_no_figure(tables: Tables) -> None:
+    assert FIGURES["faults"].data(tables).empty
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("throttled", "refused by the platform"),
+        ("HTTP 503", "lost"),
+        ("no answer", "lost"),
+        ("timed out", "function failed"),
+    ],
+)
+def test_a_failure_is_sorted_by_its_kind(kind: str, expected: str) -> None:
+    assert faults.outcome("failed", kind) == expected
