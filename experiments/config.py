@@ -60,19 +60,25 @@ class FunctionConfig:
 
 @dataclass
 class PlatformConfig:
-    """The FaaS platform."""
+    """The FaaS platform; a key that it does not have is null."""
 
     name: str = MISSING
     api_host: str | None = MISSING
     auth_env: str = MISSING
-    namespace: str = MISSING
+    namespace: str | None = None
+    image: str | None = None
+    callback_host: str | None = None
+    project: str | None = None
+    location: str | None = None
+    deploy_timeout_s: float | None = None
+    destroy_after_s: float | None = None
     verify_tls: bool = MISSING
     ca_file: str | None = MISSING
     request_timeout_s: float = MISSING
-    blocking_s: float = MISSING
+    blocking_s: float | None = None
     pool_memory_mb: int | None = MISSING
-    invocations_per_minute: int = MISSING
-    concurrent_invocations: int = MISSING
+    invocations_per_minute: int | None = None
+    concurrent_invocations: int | None = None
     in_flight: int | None = MISSING
     max_attempts: int = MISSING
     max_refused: int = 8

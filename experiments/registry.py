@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments import settings
 from experiments.config import ExperimentConfig
+from experiments.platforms import PLATFORMS
 from experiments.settings import Placement, anything_goes
 
 if TYPE_CHECKING:  # a mistyped key is told without waiting for pandas
@@ -63,14 +64,16 @@ BACKENDS: dict[str, Backend] = {
     "flower": Backend(
         "baselines.flower", settings.flower, settings.in_flower, ("workers", "flower"), settings.check_flower
     ),
-    "openwhisk": Backend(
-        "serverless.keeper",
-        settings.serverless,
-        settings.on_a_platform,
-        ("workers", "round_policy", "platform", "store"),
-    ),
+    **{
+        platform: Backend(
+            "serverless.keeper",
+            settings.serverless,
+            settings.on_a_platform,
+            ("workers", "round_policy", "platform", "store"),
+        )
+        for platform in PLATFORMS
+    },
 }
-PLATFORMS = ("openwhisk",)
 ROUND_POLICIES = ("wait_all", "first_k", "deadline")
 STORES = ("directory", "minio")
 CLUSTERS = ("none", "kubernetes")

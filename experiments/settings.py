@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from experiments.config import ClusterConfig, ExperimentConfig, StoreConfig
 from experiments.errors import ConfigError
+from experiments.platforms import absolute, platform_settings
 from metrics.provenance import usable_cores, usable_memory_bytes
 from task.data import DataSettings
 from task.job import (
@@ -66,7 +67,7 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
 
 def data_settings(config: ExperimentConfig) -> DataSettings:
     """Return where the images are."""
-    return DataSettings(cache=_path(config.data.cache) or Path(), path=_path(config.data.path))
+    return DataSettings(cache=absolute(config.data.cache) or Path(), path=absolute(config.data.path))
 
 
 def workers(config: ExperimentConfig) -> int:
@@ -176,24 +177,11 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
     """Return the settings of the function keeper."""
     from serverless.dispatcher import Retries  # noqa: PLC0415 - only if it is asked for
     from serverless.keeper import ServerlessSettings  # noqa: PLC0415
-    from serverless.platforms.openwhisk.config import OpenWhiskSettings  # noqa: PLC0415
     from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
 
     platform = config.platform
     return ServerlessSettings(
-        platform=OpenWhiskSettings(
-            api_host=platform.api_host,
-            auth_env=platform.auth_env,
-            namespace=platform.namespace,
-            verify_tls=platform.verify_tls,
-            ca_file=_path(platform.ca_file),
-            functions_ca_file=_path(config.store.functions_ca_file or config.store.ca_file),
-            request_timeout_s=platform.request_timeout_s,
-            blocking_s=platform.blocking_s,
-            pool_memory_mb=pool_memory_mb(config),
-            invocations_per_minute=platform.invocations_per_minute,
-            concurrent_invocations=platform.concurrent_invocations,
-        ),
+        platform=platform_settings(config, in_flight(config), pool_memory_mb(config)),
         store=_store(config.store, directory),
         data=data_settings(config),
         in_flight=in_flight(config),
@@ -217,7 +205,7 @@ def _cluster(cluster: ClusterConfig) -> ClusterSettings | None:
     if cluster.name == "none":
         return None
     given = {key: value for key, value in asdict(cluster).items() if key != "name"}
-    return ClusterSettings(**{**given, "kubeconfig": _path(cluster.kubeconfig)})
+    return ClusterSettings(**{**given, "kubeconfig": absolute(cluster.kubeconfig)})
 
 
 def _store(store: StoreConfig, directory: Path) -> StoreSettings:
@@ -226,9 +214,4 @@ def _store(store: StoreConfig, directory: Path) -> StoreSettings:
     if store.name == "directory":
         return DirectorySettings(root=directory / "store")
     given = {key: value for key, value in asdict(store).items() if key not in ("name", "functions_ca_file")}
-    return MinioSettings(**{**given, "ca_file": _path(store.ca_file)})
-
-
-def _path(name: str | None) -> Path | None:
-    """Return a path absolute, because a backend's processes may work elsewhere."""
-    return None if name is None else Path(name).expanduser().absolute()
+    return MinioSettings(**{**given, "ca_file": absolute(store.ca_file)})

@@ -9,7 +9,8 @@ from typing import get_args
 from experiments.access import access_problems
 from experiments.config import ExperimentConfig, FunctionConfig
 from experiments.errors import ConfigError, one_of, wrong
-from experiments.registry import BACKENDS, CLUSTERS, FLOWER_RUNTIMES, PLATFORMS, ROUND_POLICIES, STORES
+from experiments.platforms import PLATFORMS, platform_problems
+from experiments.registry import BACKENDS, CLUSTERS, FLOWER_RUNTIMES, ROUND_POLICIES, STORES
 from metrics.cost import prices
 from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 
@@ -98,6 +99,8 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
         ("platform.pool_memory_mb", config.platform.pool_memory_mb, " MB"),
         ("platform.request_timeout_s", config.platform.request_timeout_s, " seconds"),
         ("platform.blocking_s", config.platform.blocking_s, " seconds"),
+        ("platform.deploy_timeout_s", config.platform.deploy_timeout_s, " seconds"),
+        ("platform.destroy_after_s", config.platform.destroy_after_s, " seconds"),
         ("platform.grant_s", config.platform.grant_s, " seconds"),
         ("platform.backoff_s", config.platform.backoff_s, " seconds"),
         ("platform.longest_backoff_s", config.platform.longest_backoff_s, " seconds"),
@@ -110,7 +113,7 @@ def _numbers(config: ExperimentConfig) -> Iterator[str]:
     ):
         if number is not None and not (math.isfinite(number) and number > 0):
             yield wrong(key, number, f"must be more than 0{unit}")
-    if config.platform.blocking_s > BLOCKING_MAX_S:
+    if (config.platform.blocking_s or 0) > BLOCKING_MAX_S:
         allowed = f"OpenWhisk waits {BLOCKING_MAX_S:g} seconds at most"
         yield wrong("platform.blocking_s", config.platform.blocking_s, allowed)
     target = config.target_accuracy
@@ -161,11 +164,11 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
         yield wrong("clients", config.clients, allowed)
     yield from _partition(config)
     yield from _round_policy(config)
-    others = [backend for backend in config.backends if backend != "openwhisk"]
+    others = [backend for backend in config.backends if backend not in PLATFORMS]
     if config.selection == "fastest_mix" and others:
         allowed = f"depends on how long functions took, so that {' and '.join(others)} cannot do the same; "
         yield wrong("selection", config.selection, allowed + "use backends=[openwhisk], or another selection")
-    if "openwhisk" in config.backends:
+    if set(PLATFORMS).intersection(config.backends):
         yield from _serverless(config)
     if config.cluster.name != "none" and config.platform.api_host is None:
         has_no_pods = "watches the pods of platform.api_host, which is null; name it, or use cluster=none"
@@ -219,4 +222,5 @@ def _serverless(config: ExperimentConfig) -> Iterator[str]:
             f"functions at platform.api_host={platform.api_host} cannot read this machine's files; "
             "use store=minio store.endpoint=HOST:PORT",
         )
+    yield from platform_problems(config)
     yield from access_problems(config)

@@ -10,6 +10,7 @@ import pandas as pd
 from metrics.cluster import tell_cluster
 from metrics.laws import LAWS, Tables
 
+_TELL_STARTS = ("openwhisk",)  # platforms whose records say of a cold start; OpenFaaS gives a duration alone
 _WHERE = ("run_id", "server_round", "function", "client_id", "attempt")
 
 
@@ -97,7 +98,8 @@ class ColdStarts:
 
 def cold_starts(invocations: pd.DataFrame) -> ColdStarts:
     """Compare the witnesses of all activations that have a record and a word of the function's own."""
-    seen = invocations[invocations["provider_s"].notna() & invocations["is_cold"].notna()]
+    said = invocations["provider_s"].notna() & invocations["platform"].isin(_TELL_STARTS)
+    seen = invocations[said & invocations["is_cold"].notna()]
     flag, record = seen["is_cold"].astype(bool), seen["init_s"].notna()
     return ColdStarts(len(seen), int((flag & record).sum()), int((flag & ~record).sum()), int((~flag & record).sum()))
 

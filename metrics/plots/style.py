@@ -44,7 +44,14 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 
-_BACKENDS = {"inprocess": "#8C8C8C", "flower": "#E69F00", "openwhisk": "#0072B2"}
+_BACKENDS = {
+    "inprocess": "#8C8C8C",
+    "flower": "#E69F00",
+    "openwhisk": "#0072B2",
+    "openfaas": "#009E73",
+    "google": "#CC79A7",
+}
+_PLATFORMS = {"openwhisk": "OpenWhisk", "openfaas": "OpenFaaS", "google": "Google Cloud Functions"}
 PHASES = {
     "train": "#009E73",
     "move weights": "#56B4E9",
@@ -173,7 +180,7 @@ def source_notes(tables: Tables) -> list[str]:
     """Say what was emulated, where the numbers come from and on what machine they were taken."""
     runs = tables["runs"]
     emulated = runs[runs["emulated"]]
-    platforms = " and ".join(sorted({"OpenWhisk" if p == "openwhisk" else str(p) for p in emulated["platform"]}))
+    platforms = " and ".join(sorted({_PLATFORMS.get(name, str(name)) for name in emulated["platform"]}))
     return [
         f"{platforms}: embedded server (emulated), one machine." if platforms else "",
         f"Source: {_sources(runs)}. Machine: {_machines(runs)}.",
