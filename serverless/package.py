@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from serverless.functions.engine import ENGINE
-from serverless.functions.transfer import TRUSTED
+from serverless.functions.over_http import TRUSTED
 from task.engine import EngineName
 
 ROOT = Path(__file__).resolve().parent.parent

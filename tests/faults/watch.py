@@ -19,6 +19,7 @@ NOISE = {  # growth over the time that is judged which is none: so much, or so l
     "fds": (4.0, 0.05),
     "rss_mib": (24.0, 0.08),
 }
+MINIO_MIB = 96.0  # instead, of the store: Go's heap takes many minutes to find its size, and is not ours
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def judge(seen: pd.DataFrame) -> list[Verdict]:
             slope = float(theilslopes(values, rows["at_s"].to_numpy(float)).slope)
             growth = slope * float(np.ptp(rows["at_s"]))
             highest = float(values.max())
-            verdicts.append(Verdict(str(role), what, level, highest, growth, max(amount, share * level)))
+            amount = MINIO_MIB if (role, what) == ("store", "rss_mib") else amount
+            of_minio = MINIO_MIB if (role, what) == ("store", "rss_mib") else 0.0
+            verdicts.append(Verdict(str(role), what, level, highest, growth, max(amount, share * level, of_minio)))
     return verdicts
 
 
