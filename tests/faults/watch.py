@@ -75,7 +75,6 @@ def judge(seen: pd.DataFrame) -> list[Verdict]:
             slope = float(theilslopes(values, rows["at_s"].to_numpy(float)).slope)
             growth = slope * float(np.ptp(rows["at_s"]))
             highest = float(values.max())
-            amount = MINIO_MIB if (role, what) == ("store", "rss_mib") else amount
             of_minio = MINIO_MIB if (role, what) == ("store", "rss_mib") else 0.0
             verdicts.append(Verdict(str(role), what, level, highest, growth, max(amount, share * level, of_minio)))
     return verdicts
