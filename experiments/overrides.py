@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from experiments.cell_table import CellTable, is_table
 from experiments.config import CONFIGS, ExperimentConfig
 from experiments.errors import ConfigError, did_you_mean, one_of, wrong
 
@@ -53,23 +54,28 @@ def expand(words: list[str], *, multirun: bool) -> list[CellOverrides]:
     file = _sweep_of_the_file(given)
     multirun = multirun or file.is_multirun
     declared = [_parse(word) for word in file.words] if multirun else []
+    tables = file.tables if multirun else ()
     by_key = {override.key_or_group: override for override in given}
     grid = {override.key_or_group: by_key.get(override.key_or_group, override) for override in declared}
-    overrides = [*grid.values(), *(override for override in given if override.key_or_group not in grid)]
-    problems = [problem for override in overrides for problem in _problems(override, multirun)]
+    in_file = {*grid, *(key for table in tables for key in table.keys)}
+    overrides = [*grid.values(), *(override for override in given if override.key_or_group not in in_file)]
+    from_tables = [_parse(word) for table in tables for row in table.rows for word in row]
+    every = {override.input_line: override for override in (*given, *overrides, *from_tables)}.values()
+    problems = [problem for override in every for problem in _problems(override, multirun)]
     if problems:
         raise ConfigError(*problems)
-    cells = []
-    for choice in itertools.product(*(_values(override) for override in overrides)):
-        swept = [
-            word
-            for word, override in zip(choice, overrides, strict=True)
-            if override.is_sweep_override() or override.key_or_group in grid
-        ]
-        cells.append(CellOverrides(choice, _folder_name(swept)))
+    axes = [_narrowed(table, by_key).rows for table in tables]
+    axes += [tuple((word,) for word in _values(override)) for override in overrides]
+    in_name = in_file | {key for key, override in by_key.items() if override.is_sweep_override()}
+    cells = [_cell(tuple(itertools.chain(*choice)), in_name) for choice in itertools.product(*axes)]
     if len({cell.name for cell in cells}) < len(cells):
         raise ConfigError("the sweep asks for the same cell twice; name each value once")
     return cells
+
+
+def _cell(words: tuple[str, ...], in_name: set[str]) -> CellOverrides:
+    named = [word for word in words if word.lstrip("+").partition("=")[0] in in_name]
+    return CellOverrides(words, _folder_name(named))
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,13 @@ class _Sweep:
 
     is_multirun: bool = False
     words: tuple[str, ...] = ()
+    tables: tuple[CellTable, ...] = ()
 
 
 def _sweep_of_the_file(given: list[Override]) -> _Sweep:
     """Return the sweep that the experiment declares; of several experiments, none may declare one."""
     names = [str(name) for override in given if override.key_or_group == EXPERIMENT_GROUP for name in _names(override)]
-    declared = {name: sweep for name in names if (sweep := _declared(name)).words}
+    declared = {name: sweep for name in names if (sweep := _declared(name)).is_multirun}
     if declared and len(names) > 1:
         raise ConfigError(f"the experiment {next(iter(declared))!r} is a sweep of its own: run it alone")
     return next(iter(declared.values()), _Sweep())
@@ -95,8 +102,17 @@ def _declared(experiment: str) -> _Sweep:
         return _Sweep()
     file = OmegaConf.load(path)
     params = OmegaConf.select(file, "hydra.sweeper.params") or {}
-    words = tuple(f"{key}={values}" for key, values in params.items())
-    return _Sweep(OmegaConf.select(file, "hydra.mode") == "MULTIRUN", words)
+    words = tuple(f"{key}={values}" for key, values in params.items() if not is_table(key))
+    tables = tuple(CellTable.parse(key, rows) for key, rows in params.items() if is_table(key))
+    return _Sweep(OmegaConf.select(file, "hydra.mode") == "MULTIRUN", words, tables)
+
+
+def _narrowed(table: CellTable, given: dict[str, Override]) -> CellTable:
+    """Return the part of a table that the command line asks for."""
+    for key in table.keys:
+        if key in given:
+            table = table.narrowed(key, [word.lstrip("+") for word in _values(given[key])])
+    return table
 
 
 @cache

@@ -38,8 +38,20 @@ class Dot:
     marker: str = "o"
 
 
-def draw_dots(axes: Axes, dots: Sequence[Dot], rows: Sequence[str], *, step: float, labelled: bool) -> None:
-    """Draw dots from top to bottom in the order given; ``step`` is the distance of dots that share a row."""
+def draw_dots(
+    axes: Axes, dots: Sequence[Dot], rows: Sequence[str], *, step: float, labelled: bool, start: float = 0.0
+) -> None:
+    """Draw dots from top to bottom in the order given.
+
+    Parameters
+    ----------
+    step
+        Distance of dots that share a row.
+    labelled
+        Whether the rows are named at the left.
+    start
+        Where the axis begins.
+    """
     by_row = {row: [dot for dot in dots if dot.row == row] for row in rows}
     for place, in_row in enumerate(by_row.values()):
         for number, dot in enumerate(in_row):
@@ -49,7 +61,7 @@ def draw_dots(axes: Axes, dots: Sequence[Dot], rows: Sequence[str], *, step: flo
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     largest = max((dot.high or dot.value for dot in dots if math.isfinite(dot.high or dot.value)), default=0.0)
-    axes.set_xlim(0, _ROOM * largest or 1.0)
+    axes.set_xlim(start, start + (_ROOM * (largest - start) or 1.0))
 
 
 def _draw_dot(axes: Axes, dot: Dot, y: float) -> None:

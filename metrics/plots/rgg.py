@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from metrics.cells import label_runs
+from metrics.cells import LEARNING, label_runs
 from metrics.frames import records
 from metrics.kpis import Tables
 from metrics.plots.by_round import range_of
@@ -43,13 +45,15 @@ _MARKS = {"openwhisk": "D", "vanilla": "s"}
 def data(tables: Tables) -> pd.DataFrame:
     """Return a row per configuration and system: medians over the finished runs; published times of equal labels.
 
-    ``first_k`` is the number of updates that ended a round; without that policy, all ``clients_per_round``.
+    ``first_k`` is the number of updates that ended a round; without that policy, all ``clients_per_round``. Systems
+    without functions always wait for all, and stand beside every ``first_k`` of the functions that learn the same.
     """
     runs = label_runs(tables["runs"])
     runs = runs[(runs["status"] == "success") & (runs["rounds"] > 0)]
     runs = runs.assign(
         first_k=runs["first_k"].fillna(runs["clients_per_round"]), mean_round_s=runs["learning_s"] / runs["rounds"]
     )
+    runs = _beside_every_k(runs)
     learnt = [name for name in _CONFIGURATION if name != _MEMORY]
     if len(runs[learnt].drop_duplicates()) < 2 and runs[_MEMORY].nunique() < 2:
         return pd.DataFrame()
@@ -59,6 +63,17 @@ def data(tables: Tables) -> pd.DataFrame:
         for values, found in runs.groupby(keys, sort=False, dropna=False)
     ]
     return pd.concat([pd.DataFrame(rows), _published(runs)], ignore_index=True)
+
+
+def _beside_every_k(runs: pd.DataFrame) -> pd.DataFrame:
+    """Repeat the runs without functions for each ``first_k`` of the functions that learn the same."""
+    functions, others = runs[runs[_MEMORY].notna()], runs[runs[_MEMORY].isna()]
+    same = [name for name in LEARNING if name != "first_k"]
+    policies = functions[[*same, "cell", "first_k"]].drop_duplicates()
+    beside = others.drop(columns=["cell", "first_k"]).merge(policies, on=same)
+    alone = others[~others["run_id"].isin(beside["run_id"])]
+    whole = pd.concat([part for part in (beside, alone, functions) if len(part)] or [runs])
+    return whole.sort_values([name for name in _CONFIGURATION if name != _MEMORY], kind="stable", ignore_index=True)
 
 
 def _medians(runs: pd.DataFrame) -> dict[str, Any]:
@@ -91,7 +106,10 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     )
     for panel, (column, (title, unit)) in zip(panels, _QUANTITIES.items(), strict=True):
         dots = [_dot(row, column, unit) for row in records(shown.dropna(subset=[column]))]
-        draw_dots(panel, dots, labels, step=0.8 / most, labelled=panel is panels[0])
+        start = _accuracy_from(dots) if unit == "accuracy" else 0.0
+        draw_dots(panel, dots, labels, step=0.8 / most, labelled=panel is panels[0], start=start)
+        if unit == "accuracy":
+            panel.set_xticks([tick for tick in panel.get_xticks() if start <= tick <= 1])
         panel.set_title(title)
     panels[0].tick_params(axis="y", labelsize=8)
     write_legend(figure, _legend(shown), notes=len(notes))
@@ -99,15 +117,23 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     return figure
 
 
+def _accuracy_from(dots: Sequence[Dot]) -> float:
+    """Return where an axis of accuracies begins: below all of them, at a twentieth."""
+    lowest = min((dot.low or dot.value for dot in dots), default=0.0)
+    return max(0.0, math.ceil(20 * lowest - 2) / 20)
+
+
 def _label(row: dict[str, Any]) -> str:
     waits = "all" if row["first_k"] == row["clients_per_round"] else f"the first {row['first_k']:g}"
-    return f"{row['clients_per_round']} a round,\n{waits} waited for,\n{row['max_rounds']} rounds"
+    return f"{row['clients_per_round']} a round,\nfunctions wait for {waits},\n{row['max_rounds']} rounds"
 
 
 def _dot(row: dict[str, Any], column: str, unit: str) -> Dot:
     value, text = float(row[column]), write(row[column], unit)
-    memory = "" if pd.isna(row[_MEMORY]) else f", {row[_MEMORY]:g} MB"
+    waits = "" if row["first_k"] == row["clients_per_round"] else f", all {row['clients_per_round']}"
+    memory = waits if pd.isna(row[_MEMORY]) else f", {row[_MEMORY]:g} MB"
     if row["backend"] == "published":
+        memory = memory if row["system"] == "openwhisk" else ""  # its server waited for the first k, too
         return Dot(row["row"], PUBLISHED, value, text + memory, hollow=True, marker=_MARKS[row["system"]])
     low, high = (None if pd.isna(row[f"{column}_{end}"]) else row[f"{column}_{end}"] for end in ("low", "high"))
     return Dot(row["row"], backend_colour(row["backend"]), value, text + memory, low, high)
@@ -126,6 +152,8 @@ def _legend(shown: pd.DataFrame) -> list[Line2D]:
 
 def _notes(shown: pd.DataFrame) -> list[str]:
     lines = ["Medians over n finished runs, lines: exact 95 % interval where n is 6 or more; MB: the functions' limit."]
+    if (shown["first_k"] < shown["clients_per_round"]).any():
+        lines.append("Only functions close a round early; systems without functions wait for all clients of a round.")
     if (shown["backend"] == "published").any():
         lines.append(f"Published (hollow, n = 1): {RGG.citation}. {RGG.differences}")
     return lines

@@ -12,6 +12,7 @@ from experiments.config import CONFIGS
 from experiments.overrides import groups, options
 from experiments.plan import plan_runs
 from experiments.registry import BACKENDS
+from metrics import published
 from serverless.cluster import ClusterSettings
 from serverless.keeper import ServerlessSettings
 from task.data import DataSettings
@@ -116,6 +117,25 @@ def test_the_papers_grid():
     assert len(set(jobs)) == len(jobs) == 5 * 2 * 3 * 2  # clients per round, epochs, optimizers, seeds
     assert {job.target_accuracy for job in jobs} == {0.97}
     assert {(job.optimizer, job.learning_rate) for job in jobs} == {("sgd", 0.1), ("adam", 1e-3), ("nadam", 1e-3)}
+
+
+def test_the_grid_of_rgg_has_its_published_cells():
+    cells = compose_cells(["+exp=rgg_grid"])
+    found = {
+        (
+            plan.job.rounds,
+            plan.job.clients_per_round,
+            cell.config.round_policy.k,
+            cell.config.platform.client.memory_mb,
+        )
+        for cell in cells
+        for plan in plan_runs(cell.config, cell.out)
+    }
+    theirs = published.grid().query("system == 'openwhisk'")
+    names = ["max_rounds", "clients_per_round", "first_k", "memory_mb"]
+    assert found == set(theirs[names].itertuples(index=False, name=None))
+    assert len(cells) == len(theirs)
+    assert {(cell.config.model.name, cell.config.partition.scheme) for cell in cells} == {("mlp50", "iid")}
 
 
 def test_quickstart_is_what_the_readme_promises():

@@ -4,7 +4,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["errors", "watcher"])
+@pytest.mark.parametrize("name", ["cell_table", "errors", "watcher"])
 def test_examples_of_a_module_of_experiments_hold(name):
     result = doctest.testmod(importlib.import_module(f"experiments.{name}"))
     assert result.attempted > 0

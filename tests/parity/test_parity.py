@@ -18,6 +18,7 @@ NN = FederatedJob(model="nn", clients=100, clients_per_round=3, rounds=2, local_
 JOBS = {
     "nn": NN,
     "cnn": replace(NN, model="cnn"),
+    "mlp50 with kept states": replace(NN, model="mlp50", optimizer_state="keep", clients=4, optimizer="nadam"),
     "nn with kept states": replace(NN, optimizer_state="keep", clients=4, clients_per_round=3, batch_size=500),
 }
 

@@ -26,9 +26,10 @@ def test_equal_sources_give_equal_zips_of_a_few_kilobytes(wrapper):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["tensorflow", "numpy"])
 @pytest.mark.parametrize("wrapper", ["openwhisk_client", "openwhisk_aggregator"])
-def test_the_zip_holds_all_of_ours_that_the_function_needs(wrapper, tmp_path):
-    with zipfile.ZipFile(io.BytesIO(package(wrapper))) as archive:
+def test_the_zip_holds_all_of_ours_that_the_function_needs_and_imports_its_engine(wrapper, engine, tmp_path):
+    with zipfile.ZipFile(io.BytesIO(package(wrapper, engine=engine))) as archive:
         archive.extractall(tmp_path)
     program = tmp_path / "report.py"
     program.write_text(
@@ -39,11 +40,14 @@ def test_the_zip_holds_all_of_ours_that_the_function_needs(wrapper, tmp_path):
         "function = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(function)\n"
         "files = [m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)]\n"
-        "print(json.dumps([callable(function.main), files]))\n"
+        "print(json.dumps([callable(function.main), files, list(sys.modules)]))\n"
     )
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, cwd=tmp_path, check=True)
-    is_callable, files = json.loads(done.stdout)
+    is_callable, files, modules = json.loads(done.stdout)
     assert is_callable
+    assert {f"task.{name}_engine" in modules for name in ("tensorflow", "numpy") if name != engine} == {False}
+    assert f"task.{engine}_engine" in modules
+    assert ("tensorflow" in modules) == (engine == "tensorflow")
     rooms = [ROOT / room for room in ("task", "metrics", "serverless", "baselines", "experiments")]
     from_the_project = [file for file in files if any(Path(file).is_relative_to(room) for room in rooms)]
     assert not from_the_project
