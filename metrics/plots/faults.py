@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -102,7 +104,7 @@ def _draw_run(panel: Axes, attempts: pd.DataFrame, rounds: pd.DataFrame) -> None
     heights = [places.get(client, len(clients) + 0.5) for client in attempts["client_id"]]
     for name, rows in attempts.assign(place=heights).groupby("outcome"):
         colour, hatch = OUTCOMES[str(name)]
-        look = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3}
+        look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3}
         widths = (rows["end_s"] - rows["start_s"]).clip(lower=0.004 * attempts["end_s"].max())
         panel.barh(rows["place"], widths, 0.8, rows["start_s"], **look)
     for began in _round_starts(attempts, rounds):

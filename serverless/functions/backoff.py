@@ -49,4 +49,5 @@ def attempts(
 
 def jittered_s(number: int, first_s: float, longest_s: float = LONGEST_S) -> float:
     """Return how many seconds to wait after attempt ``number``, counted from 1; see :func:`attempts`."""
-    return min(longest_s, first_s * 2 ** min(number - 1, 30)) * random.uniform(0.5, 1.5)
+    usual_s: float = min(longest_s, first_s * 2 ** min(number - 1, 30))
+    return usual_s * random.uniform(0.5, 1.5)
