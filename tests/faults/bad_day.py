@@ -44,6 +44,11 @@ WORDS = (
 )
 
 
+def _shown(out: Path) -> Path:
+    """Return a path as a configuration should hold it: it is kept in the tables."""
+    return out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out
+
+
 def live(folder: Path, out: Path, seed: int) -> int:
     """Make the run, with servers and plans in ``folder`` and tables in ``out``; return the exit code."""
     (folder / "functions.json").write_text(json.dumps(function_rates(seed, more_often=2)))
@@ -51,7 +56,7 @@ def live(folder: Path, out: Path, seed: int) -> int:
     with start_minio(folder / "minio", folder / "minio.log") as s3, faulty(f"http://{s3.endpoint}") as proxy:
         os.environ |= s3.env
         proxy.plan(*store_steps(seed, more_often=2))
-        (cell,) = compose_cells([*WORDS, f"seeds=[{seed}]", f"store.endpoint={proxy.endpoint}", f"out={out}"])
+        (cell,) = compose_cells([*WORDS, f"seeds=[{seed}]", f"store.endpoint={proxy.endpoint}", f"out={_shown(out)}"])
         result = run_cell(cell, Console(), CHILD)
     if result.failed:
         print(result.failed[0].error, file=sys.stderr)
