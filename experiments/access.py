@@ -59,6 +59,25 @@ def withheld(config: ExperimentConfig, *, uses_platform: bool) -> frozenset[str]
     return frozenset(name for name in named if name is not None and name not in used)
 
 
+def register_problems(config: ExperimentConfig) -> Iterator[str]:
+    """Yield what keeps the register of clients from being opened; nothing is connected to."""
+    from serverless.register_database import RegisterError, database_url  # noqa: PLC0415 - SQLAlchemy takes a while
+
+    register = config.register
+    if register.url is None:
+        return
+    if register.password_env is not None and not is_variable(register.password_env):
+        yield from _credential("register.password_env", register.password_env)
+        return
+    try:
+        url = database_url(register.url, register.password_env)
+    except RegisterError as error:
+        yield f"register.url: {error}"
+        return
+    if url.get_backend_name() != register.name:
+        yield wrong("register.url", url.render_as_string(), f"is for register={url.get_backend_name()}")
+
+
 def _address(key: str, address: str | None) -> Iterator[str]:
     if address is not None and "@" in address:
         yield f"{key}: an address must not hold credentials (NAME:SECRET@HOST); they come from the environment"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -95,7 +95,7 @@ def _told(error: Exception, cell: CellOverrides) -> str:
     full_key = found.full_key
     given = next((word.partition("=")[2] for word in cell.words if word.startswith(f"{full_key}=")), None)
     key = full_key.partition("[")[0]
-    if key not in keys():
+    if key not in keys() and not key.startswith("fabric.groups."):
         experiment = next((word for word in cell.words if word.startswith("+exp=")), "")
         where = f"conf/exp/{experiment.partition('=')[2]}.yaml" if experiment else "the files in conf"
         return f"unknown key {key!r}{did_you_mean(key, keys())} in {where}"
@@ -113,7 +113,8 @@ def _kind(key: str) -> str:
     """Return in words what type a key has."""
     hint: object = ExperimentConfig
     for part in key.split("."):
-        hint = get_type_hints(hint, vars(schema))[part]
+        is_table = get_origin(hint) is dict  # of groups, by names that the configuration chooses
+        hint = get_args(hint)[1] if is_table else get_type_hints(hint, vars(schema))[part]
     for kind, words in _KINDS.items():
         if hint == kind:
             return words

@@ -108,6 +108,44 @@ class StoreConfig:
 
 
 @dataclass
+class GroupConfig:
+    """Clients of a fabric that run on one platform in the same way; below, keys of that platform to set anew."""
+
+    platform: str = MISSING
+    clients: int = MISSING
+    memory_mb: int = MISSING
+    cpu_share: float | None = None
+    network_delay_s: float = 0.0
+    cold_start_delay_s: float = 0.0
+    api_host: str | None = None
+    auth_env: str | None = None
+    ca_file: str | None = None
+    namespace: str | None = None
+    image: str | None = None
+    callback_host: str | None = None
+    project: str | None = None
+    location: str | None = None
+
+
+@dataclass
+class RegisterConfig:
+    """Where it is noted who the clients of functions are; older results know only the file in their folder."""
+
+    name: str = "sqlite"
+    url: str | None = None
+    password_env: str | None = None
+
+
+@dataclass
+class FabricConfig:
+    """Several platforms in one federation; older results know none."""
+
+    name: str = "none"
+    aggregator: str | None = None
+    groups: dict[str, GroupConfig] = field(default_factory=dict)
+
+
+@dataclass
 class ClusterConfig:
     """A Kubernetes cluster whose pods are watched; older results know none."""
 
@@ -245,6 +283,8 @@ class ExperimentConfig:
     platform: PlatformConfig = field(default_factory=PlatformConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    fabric: FabricConfig = field(default_factory=FabricConfig)
+    register: RegisterConfig = field(default_factory=RegisterConfig)
     flower: FlowerConfig = field(default_factory=FlowerConfig)
     pricing: PricingConfig = field(default_factory=PricingConfig)
     vm: VmConfig = field(default_factory=VmConfig)

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from experiments.cell_table import CellTable, is_table
-from experiments.config import CONFIGS, ExperimentConfig
+from experiments.config import CONFIGS, ExperimentConfig, GroupConfig
 from experiments.errors import ConfigError, did_you_mean, one_of, wrong
 
 EXPERIMENT_GROUP = "exp"
@@ -140,6 +140,11 @@ def _keys_of(schema: type, prefix: str) -> Iterator[str]:
             yield from _keys_of(kind, f"{prefix}{name}.")
 
 
+def _is_of_a_group(key: str) -> bool:
+    """Whether a key is one of a fabric's group, whose name the configuration chooses."""
+    return re.fullmatch(rf"fabric\.groups\.\w+\.({'|'.join(get_type_hints(GroupConfig))})", key) is not None
+
+
 def _parse(word: str) -> Override:
     try:
         return OverridesParser.create().parse_override(word)
@@ -160,7 +165,7 @@ def _problems(override: Override, multirun: bool) -> Iterator[str]:
         yield f"{word!r}: settings of Hydra itself have no effect here; results go to out=DIR"
     elif override.package is not None:
         yield f"{word!r}: a group cannot be put elsewhere with @; write {key}=..."
-    elif key not in (*groups(), *keys()):
+    elif key not in (*groups(), *keys()) and not _is_of_a_group(key):
         yield f"unknown key {key!r}{did_you_mean(key, (*keys(), EXPERIMENT_GROUP))}; --help lists the keys"
     elif override.is_sweep_override() and not multirun:
         yield f"{word!r}: several values need -m, one run of the experiment for each; a list is written [a,b]"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments import settings
 from experiments.config import ExperimentConfig
+from experiments.fabric import fabric_run, on_a_fabric
 from experiments.platforms import PLATFORMS
 from experiments.settings import Placement, anything_goes
 
@@ -73,6 +74,9 @@ BACKENDS: dict[str, Backend] = {
         )
         for platform in PLATFORMS
     },
+    "fabric": Backend(
+        "serverless.keeper", fabric_run, on_a_fabric, ("workers", "round_policy", "platform", "store", "fabric")
+    ),
 }
 ROUND_POLICIES = ("wait_all", "first_k", "deadline")
 STORES = ("directory", "minio")

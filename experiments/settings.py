@@ -178,6 +178,7 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
     from serverless.dispatcher import Retries  # noqa: PLC0415 - only if it is asked for
     from serverless.keeper import ServerlessSettings  # noqa: PLC0415
     from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
+    from serverless.register_database import RegisterSettings  # noqa: PLC0415
 
     platform = config.platform
     return ServerlessSettings(
@@ -196,6 +197,7 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
         ),
         grant_s=platform.grant_s,
         cluster=_cluster(config.cluster),
+        register=RegisterSettings(config.register.url, config.register.password_env),
     )
 
 

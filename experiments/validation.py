@@ -6,15 +6,17 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
-from experiments.access import access_problems
+from experiments.access import access_problems, register_problems
 from experiments.config import ExperimentConfig, FunctionConfig
 from experiments.errors import ConfigError, one_of, wrong
+from experiments.fabric import BACKEND, fabric_problems
 from experiments.platforms import PLATFORMS, platform_problems
 from experiments.registry import BACKENDS, CLUSTERS, FLOWER_RUNTIMES, ROUND_POLICIES, STORES
 from metrics.cost import prices
 from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 
 TRAINING_IMAGES = 60_000
+FUNCTIONS = (*PLATFORMS, BACKEND)  # backends that are functions
 BLOCKING_MAX_S = 60.0  # apache/openwhisk, docs/rest_api.md
 
 
@@ -164,11 +166,13 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
         yield wrong("clients", config.clients, allowed)
     yield from _partition(config)
     yield from _round_policy(config)
-    others = [backend for backend in config.backends if backend not in PLATFORMS]
+    others = [backend for backend in config.backends if backend not in FUNCTIONS]
     if config.selection == "fastest_mix" and others:
         allowed = f"depends on how long functions took, so that {' and '.join(others)} cannot do the same; "
         yield wrong("selection", config.selection, allowed + "use backends=[openwhisk], or another selection")
-    if set(PLATFORMS).intersection(config.backends):
+    yield from fabric_problems(config)
+    if set(FUNCTIONS).intersection(config.backends):
+        yield from register_problems(config)
         yield from _serverless(config)
     if config.cluster.name != "none" and config.platform.api_host is None:
         has_no_pods = "watches the pods of platform.api_host, which is null; name it, or use cluster=none"

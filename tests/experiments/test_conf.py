@@ -19,7 +19,12 @@ from task.data import DataSettings
 from task.job import FederatedJob, PartitionSpec
 
 EXPERIMENTS = options("exp")
-SETTINGS = {"inprocess": InprocessSettings, "flower": FlowerSettings, "openwhisk": ServerlessSettings}
+SETTINGS = {
+    "inprocess": InprocessSettings,
+    "flower": FlowerSettings,
+    "openwhisk": ServerlessSettings,
+    "fabric": ServerlessSettings,
+}
 
 
 def compose(*words):
@@ -56,7 +61,17 @@ def test_experiments_are_not_among_the_defaults_so_that_plus_exp_works():
 def test_every_option_of_every_group_is_valid(group, monkeypatch):
     credentials_are_set(monkeypatch)
     for option in options(group):
-        assert compose(f"{group}={option}", *(A_CLUSTER if group == "cluster" else [])).config
+        assert compose(f"{group}={option}", *needed_for(group, option)).config
+
+
+def needed_for(group, option):
+    """Return what an option cannot be chosen without."""
+    few = ["clients=6", "clients_per_round=6"] if option == "smoke" else []
+    return {
+        "cluster": A_CLUSTER,
+        "platform": [f"backends=[{option}]"],
+        "fabric": [] if option == "none" else ["backends=[fabric]", *few],
+    }.get(group, [])
 
 
 A_CLUSTER = ["platform.api_host=https://localhost:31001", "store=minio"]
@@ -66,6 +81,7 @@ def credentials_are_set(monkeypatch):
     monkeypatch.setenv("MINIO_ACCESS_KEY", "a")
     monkeypatch.setenv("MINIO_SECRET_KEY", "b")
     monkeypatch.setenv("OPENWHISK_AUTH", "uuid:key")
+    monkeypatch.setenv("REGISTER_PASSWORD", "c")
 
 
 def test_a_cluster_is_watched_only_where_it_is_asked_for(monkeypatch, tmp_path):
