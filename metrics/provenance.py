@@ -30,6 +30,7 @@ PACKAGES = (
     "safetensors",
     "serverless-fl-bench",
     "tensorflow",
+    "threadpoolctl",
 )
 
 

@@ -20,7 +20,7 @@ from serverless.platforms.google.tokens import GoogleTokens, OneToken
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
 
 RUNTIME = f"python3{sys.version_info.minor}"
-_REQUIRED = ("functions-framework", "numpy", "requests", "safetensors", "tensorflow")
+_REQUIRED = ("functions-framework", "numpy", "requests", "safetensors", "tensorflow", "threadpoolctl")
 _FIELDS = ("buildConfig", "serviceConfig", "labels")
 _CODE = "code"  # label with the beginning of the code's SHA-256
 _CODE_DIGITS = 40  # a label's value has at most 63 characters

@@ -264,7 +264,7 @@ def test_other_versions_and_little_room_are_warned_of(deployed, monkeypatch):
     monkeypatch.setattr(inside.metadata, "version", lambda name: "0.1")
     other = inside.image(probe, function)
     assert (other.verdict, "0.1 here" in other.found) == ("warning", True)
-    monkeypatch.setattr(inside, "_TRAINING_BYTES", 512 << 20)
+    monkeypatch.setitem(inside._TRAINING_BYTES, "numpy", 512 << 20)
     assert "memory_mb" in inside.image(probe, function).advice
 
 
