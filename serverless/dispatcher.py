@@ -13,13 +13,29 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
 from metrics.clocks import now
 from metrics.probe import WorkReport
 from metrics.tables import InvocationRow
 from serverless.answers import CORRUPT_UPDATE
 from serverless.functions.backoff import jittered_s
-from serverless.invoker import NOT_SENT, Attempted, Invoker, Success, Work
+from serverless.invoker import NOT_SENT, Attempted, Success, Work
+from serverless.platforms.protocol import FunctionSpec
+
+
+class Attempts(Protocol):
+    """What makes attempts: an :class:`~serverless.invoker.Invoker`, or one for each of several platforms."""
+
+    @property
+    def function(self) -> FunctionSpec:
+        """The function that is invoked."""
+
+    def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:
+        """See :class:`~serverless.invoker.Invoker`."""
+
+    def unanswered(self, work: Work, number: int, submitted_at: float) -> InvocationRow:
+        """See :class:`~serverless.invoker.Invoker`."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +123,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        invoker: Invoker,
+        invoker: Attempts,
         threads: ThreadPoolExecutor,
         retries: Retries,
         on_late: Callable[[InvocationRow], None],

@@ -13,45 +13,47 @@ from metrics.plots.chart import Chart
 from metrics.plots.platforms import PLACES
 from metrics.plots.style import annotate, new_figure, source_notes, what_was_learnt, wrapped
 
+_KEYS = ["cell", "system", "client_id"]
+
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Return a row per run and client whose clients did not all take part equally often; those never asked count 0."""
-    runs = label_runs(tables["runs"])[["run_id", "cell", "system", "clients", "seed"]]
-    told = participation(tables["invocations"])
-    groups = placed(tables["invocations"]).drop_duplicates(["run_id", "client_id"], keep="last")
-    told = told.merge(groups[["run_id", "client_id", "place"]], on=["run_id", "client_id"], how="left")
+    """Return a row per cell, system and client, of those whose clients did not take part equally often.
+
+    ``n`` runs; ``counted`` is the mean number of rounds that the client was part of, 0 for one that was never asked;
+    ``evenness`` is the median of the runs'.
+    """
+    runs = label_runs(tables["runs"])[["run_id", "cell", "system", "clients"]]
     everybody = runs.loc[runs.index.repeat(runs["clients"])].copy()
     everybody["client_id"] = everybody.groupby("run_id").cumcount()
-    found = everybody.merge(told, on=["run_id", "client_id"], how="left").fillna(
-        {"asked": 0, "counted": 0, "share": 0.0}
+    found = everybody.merge(participation(tables["invocations"]), on=["run_id", "client_id"], how="left")
+    found["counted"] = found["counted"].fillna(0)
+    by_run = {run_id: evenness(of_run["counted"], len(of_run)) for run_id, of_run in found.groupby("run_id")}
+    where = placed(tables["invocations"]).drop_duplicates(["run_id", "client_id"], keep="last")
+    found = found.merge(where[["run_id", "client_id", "place"]], on=["run_id", "client_id"], how="left")
+    found["evenness"] = found["run_id"].map(by_run).astype("float64")
+    shown = found.groupby(_KEYS, sort=False).agg(
+        n=("run_id", "nunique"), place=("place", "last"), counted=("counted", "mean"), evenness=("evenness", "median")
     )
-    found = found.assign(evenness=[_evenness(found, run_id) for run_id in found["run_id"]])
-    return found[found["evenness"] < 1.0 - 1e-9].drop(columns="clients").reset_index(drop=True)
-
-
-def _evenness(found: pd.DataFrame, run_id: str) -> float:
-    counted = found.loc[found["run_id"] == run_id, "counted"]
-    return evenness(counted, len(counted))
+    return shown[shown["evenness"] < 1.0 - 1e-9].reset_index()
 
 
 def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
-    """Draw a panel per run: rounds that each client was part of, the most frequent first, by place."""
-    runs = list(dict.fromkeys(shown["run_id"]))
+    """Draw a panel per cell and system: rounds that each client was part of, the most frequent first, by place."""
+    panels = list(shown.groupby(["cell", "system"], sort=False))
     notes = wrapped(
-        "Rounds whose average holds the client's update, clients in descending order. Evenness: Jain's index, 1 if all "
-        "took part equally often.",
+        "Rounds whose average holds the client's update, mean over the runs, clients in descending order. Evenness: "
+        "Jain's index, 1 if all took part equally often.",
+        *(f"{system}, n = {rows['n'].max()}." for (_, system), rows in panels),
         *source_notes(tables),
     )
-    figure, axes = new_figure(len(runs), 1, 2.2, below=len(notes))
-    for (panel,), run_id in zip(axes, runs, strict=True):
-        of_run = shown[shown["run_id"] == run_id].sort_values(["counted", "client_id"], ascending=[False, True])
-        of_run = of_run.assign(at=range(len(of_run)))
-        places = of_run["place"].astype("object").where(of_run["place"].notna(), of_run["system"])
-        for place, colour in zip(dict.fromkeys(places), PLACES, strict=False):
-            rows = of_run[places == place]
-            panel.bar(rows["at"], rows["counted"], width=0.9, color=colour, label=str(place))
-        row = of_run.iloc[0]
-        words = [row["cell"], row["system"], f"seed {row['seed']}", f"evenness {row['evenness']:.3f}"]
+    figure, axes = new_figure(len(panels), 1, 2.2, below=len(notes))
+    for (panel,), ((cell, system), rows) in zip(axes, panels, strict=True):
+        ranked = rows.sort_values(["counted", "client_id"], ascending=[False, True]).assign(rank=range(len(rows)))
+        places = ranked["place"].astype("object").where(ranked["place"].notna(), "no platform")
+        for place, colour in zip(sorted(set(places)), PLACES, strict=False):
+            mine = ranked[places == place]
+            panel.bar(mine["rank"], mine["counted"], width=0.9, color=colour, label=place)
+        words = [str(cell), str(system), f"evenness {rows['evenness'].iloc[0]:.3f}"]
         panel.set_title(", ".join(filter(None, words)))
         panel.set_ylabel("rounds")
         panel.set_xlabel("clients")
@@ -60,4 +62,4 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     return figure
 
 
-CHART = Chart("participation", "in every run all clients took part equally often.", data, draw)
+CHART = Chart("participation", "no run whose clients took part unequally often.", data, draw)

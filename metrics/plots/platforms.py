@@ -1,10 +1,12 @@
-"""A fabric's platforms side by side: how long warm clients took, and whose client was the slowest of each round."""
+"""A fabric's platforms side by side: how long clients took, and whose client was the slowest of each round."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from metrics.by_platform import by_platform, placed, slowest
 from metrics.cells import label_runs
@@ -14,75 +16,89 @@ from metrics.plots.style import annotate, new_figure, source_notes, what_was_lea
 from metrics.units import seconds
 
 PLACES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe and Ito
+_KEYS = ["cell", "system", "server_round", "place"]
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Return a row per run, round and place: the median, quartiles and number of its clients' seconds.
+    """Return a row per cell, system, round and place, of runs on more than one platform.
 
-    Only attempts that counted; only runs on more than one platform.
+    ``n`` runs; ``client_s`` is the median of the clients' seconds, over all runs, of attempts that counted, with its
+    quartiles; ``slowest_share`` is the part of the runs in which a client of the place was the slowest of the round.
     """
+    runs = label_runs(tables["runs"])[["run_id", "cell", "system"]]
     calls = placed(tables["invocations"])
-    calls = calls[(calls["status"] == "success") & calls["client_s"].notna()]
     spread = calls.groupby("run_id")["place"].transform("nunique")
-    runs = label_runs(tables["runs"])[["run_id", "cell", "system", "backend"]]
-    found = runs.merge(calls[spread > 1], on="run_id", sort=False)
-    keys = ["cell", "system", "run_id", "server_round", "place"]
-    taken = found.groupby(keys, sort=False)["client_s"]
-    shown = pd.DataFrame(
-        {
-            "clients": taken.size(),
-            "client_s_low": taken.quantile(0.25),
-            "client_s": taken.median(),
-            "client_s_high": taken.quantile(0.75),
-        }
-    ).reset_index()
-    last = slowest(tables["invocations"])[["run_id", "server_round", "place", "client_s", "client_id"]]
-    return shown.merge(
-        last.rename(columns={"client_s": "slowest_s", "client_id": "slowest_client"}),
-        on=["run_id", "server_round", "place"],
-        how="left",
-    )
+    found = runs.merge(calls[(spread > 1) & (calls["status"] == "success")], on="run_id", sort=False)
+    last = runs.merge(slowest(tables["invocations"]), on="run_id", sort=False)
+    taken = found.groupby(_KEYS, sort=False)
+    shown = taken.agg(n=("run_id", "nunique"), clients=("client_id", "nunique"), client_s=("client_s", "median"))
+    shown["client_s_low"], shown["client_s_high"] = (taken["client_s"].quantile(part) for part in (0.25, 0.75))
+    shown["slowest_share"] = last.groupby(_KEYS).size().reindex(shown.index, fill_value=0) / shown["n"]
+    return shown.reset_index()
 
 
 def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
-    """Draw two panels per run: medians with quartiles by round, and the slowest client of each round."""
-    runs = list(dict.fromkeys(shown["run_id"]))
-    told = by_platform(tables["invocations"])
+    """Draw two panels per cell and system: seconds by round, and who was the slowest."""
+    panels = list(shown.groupby(["cell", "system"], sort=False))
     notes = wrapped(
         "Seconds from submission to answer, of attempts that counted, by the keeper's clock: queueing, cold starts and "
-        "the network are in them. Median and quartiles over a round's clients.",
-        *(_line(row) for _, row in told[told["run_id"].isin(runs)].iterrows()),
+        "the network are in them. Median and quartiles over the clients of a round.",
+        *(f"{system}, n = {rows['n'].max()}." for (_, system), rows in panels),
+        *_lines(tables),
         _shares(tables),
         *source_notes(tables),
     )
-    figure, axes = new_figure(len(runs), 2, 2.8, below=len(notes))
-    for (times, last), run_id in zip(axes, runs, strict=True):
-        of_run = shown[shown["run_id"] == run_id]
-        colours = dict(zip(dict.fromkeys(of_run["place"]), PLACES, strict=False))
-        for number, (place, colour) in enumerate(colours.items()):
-            rows = of_run[of_run["place"] == place].sort_values("server_round")
-            beside = rows["server_round"] + 0.12 * (number - (len(colours) - 1) / 2)
-            spread = [rows["client_s"] - rows["client_s_low"], rows["client_s_high"] - rows["client_s"]]
-            times.errorbar(beside, rows["client_s"], spread, fmt="o", color=colour, capsize=3, label=place)
-            led = rows[rows["slowest_s"].notna()]
-            last.bar(led["server_round"], led["slowest_s"], color=colour, width=0.6)
-        times.set_title(", ".join(filter(None, [of_run["cell"].iloc[0], "Clients by platform"])))
-        last.set_title("Slowest client of each round")
-        times.legend(loc="best", fontsize=8)
-        for panel in (times, last):
-            panel.set_ylim(bottom=0)
-            panel.set_ylabel("seconds")
-            panel.set_xlabel("round")
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure, axes = new_figure(len(panels), 2, 2.8, below=len(notes))
+    for (times, last), ((cell, _), rows) in zip(axes, panels, strict=True):
+        _draw_panels(times, last, rows)
+        times.set_title(", ".join(filter(None, [str(cell), "Clients by platform"])))
+        last.set_title("Whose client was the slowest")
     annotate(figure, "Platforms of a fabric", what_was_learnt(tables), notes)
     return figure
 
 
-def _line(row: pd.Series[float]) -> str:
-    warm = "" if pd.isna(row["warm_client_s"]) else f", warm median {seconds(row['warm_client_s'])}"
+def _draw_panels(times: Any, last: Any, rows: pd.DataFrame) -> None:
+    places = sorted(set(rows["place"]))
+    below = pd.Series(0.0, index=sorted(set(rows["server_round"])))
+    for number, (place, colour) in enumerate(zip(places, PLACES, strict=False)):
+        mine = rows[rows["place"] == place].set_index("server_round").sort_index()
+        beside = mine.index + 0.12 * (number - (len(places) - 1) / 2)
+        spread = [mine["client_s"] - mine["client_s_low"], mine["client_s_high"] - mine["client_s"]]
+        times.errorbar(beside, mine["client_s"], spread, fmt="o", color=colour, capsize=3, label=place)
+        share = mine["slowest_share"].reindex(below.index, fill_value=0.0)
+        last.bar(below.index, share, bottom=below, color=colour, width=0.7)
+        below = below + share
+    times.legend(loc="best", fontsize=8)
+    times.set_ylim(bottom=0)
+    times.set_ylabel("seconds")
+    last.set_ylim(0, 1)
+    last.set_ylabel("of the runs")
+    last.yaxis.set_major_formatter(PercentFormatter(1.0))
+    for panel in (times, last):
+        panel.set_xlabel("round")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _lines(tables: Tables) -> list[str]:
+    """Say, place by place, what its clients took in all runs together."""
+    told = by_platform(tables["invocations"])
+    told = told[told.groupby("run_id")["place"].transform("nunique") > 1]
+    sums = told.groupby("place").agg(
+        clients=("clients", "max"),
+        attempts=("attempts", "sum"),
+        failures=("failures", "sum"),
+        cold=("cold_starts", "sum"),
+        warm_s=("warm_client_s", "median"),
+        gb_s=("gb_s", "sum"),
+    )
+    return [_line(str(place), row) for place, row in sums.iterrows()]
+
+
+def _line(place: str, row: pd.Series[float]) -> str:
+    warm = "" if pd.isna(row["warm_s"]) else f", warm median {seconds(float(row['warm_s']))}"
     return (
-        f"{row['place']}: clients {row['clients']}, attempts {row['attempts']}, {row['failures']} failed, "
-        f"{row['cold_starts']} cold{warm}, {row['gb_s']:.0f} GB-s."
+        f"{place}: clients {row['clients']:.0f}, attempts {row['attempts']:.0f}, {row['failures']:.0f} failed, "
+        f"{row['cold']:.0f} cold{warm}, {row['gb_s']:.0f} GB-s."
     )
 
 
@@ -93,11 +109,8 @@ def _shares(tables: Tables) -> str:
         return ""
     limited = calls[calls["cpu_share"].notna()].drop_duplicates(["place", "cpu_share", "cpu_share_by"])
     how = {"cgroup": "a quota of the kernel", "simulated": "answers held back"}
-    shares = (
-        f"{row.place} {row.cpu_share:g} ({how.get(str(row.cpu_share_by), row.cpu_share_by)})"
-        for row in limited.itertuples()
-    )
-    return f"Speeds are emulated, as shares of a core: {', '.join(shares)}."
+    shares = (f"{row.place} {row.cpu_share:g} ({how.get(str(row.cpu_share_by))})" for row in limited.itertuples())
+    return f"Speeds are set, as shares of a core: {', '.join(shares)}."
 
 
 CHART = Chart("platforms", "no run was on more than one platform.", data, draw)

@@ -44,6 +44,11 @@ def suited(name: str, tables: Tables) -> Tables:
         return in_two_cells(tables, clients_per_round=20)
     if name == "fig4":
         tables["runs"]["clients_per_round"] = 100
+    if name == "platforms":
+        calls = tables["invocations"]
+        far = calls["run_id"].str.startswith("openwhisk") & calls["client_id"].ge(5)
+        calls["fabric_group"] = calls["fabric_group"].astype("object")
+        calls.loc[far, ["platform", "fabric_group"]] = "google", "cloud"
     if name == "faults":
         calls = tables["invocations"]
         functions = calls["run_id"].str.startswith("openwhisk")
