@@ -22,7 +22,6 @@ from serverless.emulator.workload import next_revision
 
 BUCKET = "embedded-sources"
 _ID = re.compile(r"[a-z][a-z0-9-]{2,61}[a-z0-9]")
-_PENDING_S = 10.0  # Cloud Run keeps requests pending for that long at least before it answers 429
 _TIMEOUT_MAX_S = 3600
 _CODES = {"INVALID_ARGUMENT": (3, 400), "NOT_FOUND": (5, 404), "ALREADY_EXISTS": (6, 409)}
 
@@ -136,7 +135,7 @@ class Functions:
             return None
         service = self._functions[name].service
         try:
-            return await self._fleet.send(service, request, service.timeout_s, _PENDING_S)
+            return await self._fleet.send(service, request, service.timeout_s, self._settings.pending_s)
         except NoInstanceError:
             return _words(429, "Rate exceeded.")
         except TimeoutError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,14 +134,24 @@ class Functions:
         """
         service = self.function(name).service
         try:
-            try:
-                return await self._fleet.send(service, request, timeout_s=None, wait_s=0.0)
-            except NoInstanceError:
-                return await self._fleet.send_to_busy(service, request, timeout_s=None)
+            return await self._answered(service, request)
         except (NoInstanceError, PoolClosedError):
             return _proxy_error(503, f"No endpoints available for: {name}.")
         except (ContainerGoneError, TimeoutError, OSError):
             return _proxy_error(500, f"Can't reach service for: {name}.")
+
+    async def _answered(self, service: Service, request: Request) -> Reply:
+        """Ask a free replica or a new one, else a busy one; while all are just being started, hold the request."""
+        give_up_at = time.monotonic() + _READY_WITHIN_S
+        while True:
+            with suppress(NoInstanceError):
+                return await self._fleet.send(service, request, timeout_s=None, wait_s=0.0)
+            try:
+                return await self._fleet.send_to_busy(service, request, timeout_s=None)
+            except NoInstanceError:
+                if time.monotonic() > give_up_at:
+                    raise
+            await asyncio.sleep(_READY_POLL_S)
 
     def _service(self, body: Mapping[str, Any]) -> Service:
         name, image = str(body.get("service", "")), str(body.get("image", ""))

@@ -69,6 +69,8 @@ class EmulatorSettings:
         Idle seconds after which a container is stopped (SIGSTOP), and ended.
     stem_cells
         Pre-warmed containers; none by default. They count towards the pool's memory and are not ended for room.
+    pending_s
+        Google only: seconds until a request without an instance is answered with 429 (Cloud Run: 10 at least).
     activations_kept
         How many of the newest records are kept; a real deployment keeps all until its database is pruned.
     memory_enforcement
@@ -106,6 +108,7 @@ class EmulatorSettings:
     pause_after_s: float = 10.0
     destroy_after_s: float = 600.0
     stem_cells: tuple[StemCells, ...] = ()
+    pending_s: float = 10.0
     activations_kept: int = 50_000
     memory_enforcement: MemoryEnforcement = "auto"
     cpu_share: float | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from serverless.emulator.launcher import EmulatorStartError
 from serverless.objects import RunObjects, Update
+from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.deploy import OpenWhisk, open_openwhisk
 from serverless.platforms.protocol import FunctionSpec, PlatformError
 from serverless.preflight import clock, inside, limits
@@ -38,6 +39,9 @@ def examine(job: FederatedJob, settings: ServerlessSettings) -> Iterator[Finding
     job, settings
         Of the run that is to be made.
     """
+    if not isinstance(settings.platform, OpenWhiskSettings):
+        yield failed(PLATFORM, f"{settings.platform.name} is not examined", "only platform=openwhisk is")
+        return
     with ExitStack() as stack:
         log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="preflight-"))) / "emulator.log"
         patient = replace(settings.platform, request_timeout_s=min(_PATIENCE_S, settings.platform.request_timeout_s))

@@ -28,6 +28,7 @@ _KINDS = {
     404: "no such function",
     413: "payload too large",
     429: "throttled",
+    503: "no replica",
     504: "timed out",
 }
 _NOT_RUN = (400, 401, 403, 404, 413, 429)
@@ -148,8 +149,9 @@ def read_reply(
     elif status == 200 and deployment is not None and headers.get(DEPLOYMENT) != deployment:
         kind, error = "other deployment", "a replica of an earlier deployment answered; it is being replaced"
     elif status != 200:
-        of_function = status == 500 and _INTERNAL not in headers and "error" in said
-        kind = "application error" if of_function else _KINDS.get(status, f"HTTP {status}")
+        kind = _KINDS.get(status, f"HTTP {status}")
+        if status == 500:
+            kind = "function gone" if _INTERNAL in headers else "application error" if "error" in said else kind
         error = error or headers.get(_INTERNAL, "") or "no words"
     if kind is None:
         return Invocation(call_id, said, provider_s=provider_s)
