@@ -84,9 +84,8 @@ def _patiently(verb: str, url: str, once: Callable[[], Outcome]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file; its folder may be gone, as that of a round that was closed meanwhile is."""
-    if not _is_gone(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file; its folder may be gone, as that of a closed round is, but not the one above it."""
+    path.parent.mkdir(exist_ok=True)
     write_whole(path, data)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -84,17 +84,12 @@ class DirectoryStore:
 
     def delete_prefix(self, prefix: str = "") -> None:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
-        folders: set[Path] = set()
         for path in self._files(prefix):
             with _explained("delete object", path):
                 path.unlink(missing_ok=True)
-            inside = path.relative_to(self.folder).parents
-            folders.update(self.folder / folder for folder in inside)
-        for folder in sorted(folders, reverse=True):  # the deepest first
-            try:
+        for folder in sorted(self._folders(prefix), reverse=True):  # the deepest first
+            with suppress(OSError):  # it holds something else, or is gone
                 folder.rmdir()
-            except OSError:
-                continue  # it holds something else, or is gone
 
     def grant(self, key: str, verb: Verb, expires_s: int) -> str:
         """See :class:`~serverless.storage.protocol.ObjectStore`; the folder of a ``PUT`` is made.
@@ -123,6 +118,13 @@ class DirectoryStore:
 
     def _path(self, key: str) -> Path:
         return _inside(self.folder, self.folder / check_key(key))
+
+    def _folders(self, prefix: str) -> Iterator[Path]:
+        """Yield the folders of which ``prefix`` speaks, not those above them: late objects find their way there."""
+        for folder in [self.folder, *self.folder.rglob("*")]:
+            below = folder.relative_to(self.folder).as_posix()
+            if folder.is_dir() and f"{'' if below == '.' else below}/".removeprefix("/").startswith(prefix):
+                yield folder
 
     def _files(self, prefix: str) -> Iterator[Path]:
         check_prefix(prefix)

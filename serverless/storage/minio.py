@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
-import certifi
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
-from serverless.credentials import is_variable
-from serverless.functions.backoff import LONGEST_S, jittered_s
+from serverless.functions.backoff import jittered_s
 from serverless.functions.integrity import is_damaged
+from serverless.storage.minio_client import BACKOFF_S, connect
 from serverless.storage.protocol import (
     ObjectInfo,
     ObjectMissing,
@@ -34,16 +33,15 @@ T = TypeVar("T")
 
 _MISSING = {"NoSuchKey", "NoSuchObject"}
 _DAMAGED = {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
-_BACKOFF_S = 0.2  # before a request is sent again, doubled before each later time
 
 
 def open_minio(settings: MinioSettings, prefix: str, environ: Mapping[str, str]) -> MinioStore:
     """Open the store of one run and make its bucket; see :func:`serverless.storage.open_store`."""
     check_key(prefix)
-    client = _client(settings, settings.endpoint, environ)
+    client = connect(settings, settings.endpoint, environ)
     signer = client
     if settings.functions_endpoint is not None:
-        signer = _client(settings, settings.functions_endpoint, environ)
+        signer = connect(settings, settings.functions_endpoint, environ)
     store = MinioStore(settings, prefix, client, signer)
     with store.explained("open", ""):
         if not client.bucket_exists(settings.bucket):
@@ -57,57 +55,6 @@ def _make_bucket(client: Minio, settings: MinioSettings) -> None:
     except S3Error as error:
         if error.code != "BucketAlreadyOwnedByYou":  # another run was quicker
             raise
-
-
-def _client(settings: MinioSettings, endpoint: str, environ: Mapping[str, str]) -> Minio:
-    if settings.ca_file is not None and not settings.ca_file.is_file():
-        raise StoreError(f"store.ca_file={settings.ca_file}: no such file; name a PEM file, or null for certifi's")
-    retries = urllib3.Retry(
-        total=settings.retries,
-        backoff_factor=_BACKOFF_S,
-        backoff_max=LONGEST_S,
-        backoff_jitter=_BACKOFF_S,
-        status_forcelist=(429, 500, 502, 503, 504, 507),
-        allowed_methods=None,  # every request of ours may be sent twice, the POST that deletes too
-        raise_on_status=False,
-        respect_retry_after_header=False,  # a server must not decide how long a run hangs
-    )
-    pool = urllib3.PoolManager(
-        maxsize=64,
-        timeout=urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s),
-        retries=retries,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=str(settings.ca_file or certifi.where()),
-    )
-    access_key = _credential("access_key_env", settings.access_key_env, environ)
-    secret_key = _credential("secret_key_env", settings.secret_key_env, environ)
-    try:
-        return Minio(
-            endpoint,
-            access_key=access_key,
-            secret_key=secret_key,
-            secure=settings.secure,
-            region=settings.region,
-            http_client=pool,
-        )
-    except ValueError as error:
-        raise StoreError(
-            f"store.endpoint={endpoint!r} is not allowed: {error}. Give host:port without a scheme, and "
-            f"store.secure=true for HTTPS"
-        ) from error
-
-
-def _credential(setting: str, variable: str, environ: Mapping[str, str]) -> str:
-    if not is_variable(variable):
-        raise StoreError(  # the value is not shown: it may be the credential itself
-            f"store.{setting} must be the name of an environment variable (capitals, digits, _), not a credential"
-        )
-    if not environ.get(variable):
-        raise StoreError(
-            f"the environment variable {variable} is not set: export the credential of the object store in it, "
-            f"or name another variable with store.{setting}=NAME"
-        )
-    return environ[variable]
 
 
 @dataclass(frozen=True)
@@ -195,7 +142,7 @@ class MinioStore:
             except (S3Error, urllib3.exceptions.HTTPError) as error:
                 if isinstance(error, S3Error) and error.code not in _DAMAGED:
                     raise
-            time.sleep(jittered_s(attempt + 1, _BACKOFF_S))
+            time.sleep(jittered_s(attempt + 1, BACKOFF_S))
         return action()
 
     def _read(self, key: str, met: set[str]) -> bytes:
