@@ -3,14 +3,13 @@
 import random
 import time
 
-import pandas as pd
 import pytest
 
 from experiments.compose import compose_cells
 from experiments.settings import job_of
 from metrics.tables import load
 from task.data import load_mnist
-from tests.faults.laws import replay
+from tests.support.replay import counted, replay
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_survives")]
 
@@ -27,13 +26,6 @@ WORDS = (
     "platform.client.memory_mb=256",
     "platform.aggregator.memory_mb=256",
 )
-
-
-def participants(tables: dict[str, pd.DataFrame]) -> list[tuple[int, ...]]:
-    calls = tables["invocations"]
-    counted = calls[(calls.function == "client") & (calls.status == "success")]
-    assert not counted.duplicated(["server_round", "client_id"]).any()
-    return [tuple(sorted(map(int, rows.client_id))) for _, rows in counted.groupby("server_round")]
 
 
 @pytest.mark.parametrize("seed", [2])
@@ -58,7 +50,8 @@ def test_killed_at_any_moment_it_goes_on_with_the_updates_that_it_had_counted(
     assert tables["runs"].resumes.tolist() == [KILLS]
     assert tables["rounds"].sort_values("server_round").server_round.tolist() == list(range(1, ROUNDS + 1))
     assert not tables["invocations"].duplicated(["part", "server_round", "function", "client_id", "attempt"]).any()
-    took_part = participants(tables)
+    took_part = counted(tables["invocations"], range(1, ROUNDS + 1))
+    assert all(len(set(clients)) == len(clients) for clients in took_part)
     parts = tables["rounds"].sort_values("server_round").part.diff().fillna(0)
     for clients, is_first_of_part in zip(took_part, parts, strict=True):
         # a keeper that goes on in the middle of a round finds all that had arrived when it was killed, k or more

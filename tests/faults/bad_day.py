@@ -17,9 +17,9 @@ from metrics.merging import load_all
 from metrics.tables import load
 from serverless.storage.local_server import start_minio
 from task.data import load_mnist
-from tests.faults.laws import replay
 from tests.faults.proxy import faulty
 from tests.faults.random_day import function_rates, store_steps
+from tests.support.replay import counted, replay
 
 CHILD = (sys.executable, "-m", "tests.faults.child")
 WORDS = (
@@ -61,11 +61,11 @@ def live(folder: Path, out: Path, seed: int) -> int:
     if result.failed:
         print(result.failed[0].error, file=sys.stderr)
         return 1
-    calls = load(out)["invocations"]
-    counted = calls[(calls.function == "client") & (calls.status == "success")]
-    participants = [tuple(sorted(map(int, rows.client_id))) for _, rows in counted.groupby("server_round")]
-    found = load(out)["rounds"].sort_values("server_round").weights_sha256.tolist()
-    if found != replay(job_of(cell.config, seed), load_mnist(data_settings(cell.config)), participants):
+    tables = load(out)
+    rounds = tables["rounds"].sort_values("server_round")
+    participants = counted(tables["invocations"], rounds.server_round)
+    learnt = replay(job_of(cell.config, seed), load_mnist(data_settings(cell.config)), participants)
+    if rounds.weights_sha256.tolist() != learnt:
         print("the weights are not those of the counted updates", file=sys.stderr)
         return 1
     for path in draw(out, load_all([out]), ["faults"]).files:

@@ -124,6 +124,10 @@ CASES: tuple[Case, ...] = (
     _store("object damaged on its way to a function", WEIGHTS, Fault("corrupt"), count=2),
     _store("update truncated on its way to the store", UPDATE, Fault("truncate", side="request")),
     _store("update damaged on its way to the store", UPDATE, Fault("corrupt", side="request")),
+    _store("keeper: store is full (507)", r"PUT .*/data/[^?]*$", Fault("status", status=507, body=FULL), count=3),
+    _store("keeper: store is gone for 2 s", r"PUT .*/data/[^?]*$", Fault("gone", seconds=2.0), first=2),
+    _store("keeper: weights truncated on their way", r"GET .*/weights/[^?]*$", Fault("truncate")),
+    _store("keeper: weights damaged on their way", r"GET .*/weights/[^?]*$", Fault("corrupt")),
     Case("directory: drive is full for a moment", function="full", directory=True, once=True),
     Case("directory: gone for 2 s", directory=True, away_s=2.0, once=True),
 )

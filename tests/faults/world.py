@@ -37,6 +37,7 @@ from task.runtime import arithmetic
 from task.weights import sha256
 from tests.faults.cases import Case
 from tests.faults.proxy import FaultProxy, faulty
+from tests.support.replay import counted
 
 JOB = FederatedJob(
     model="mlp50", optimizer="sgd", batch_size=20, local_epochs=1, clients=3, clients_per_round=3, rounds=2, seed=7
@@ -80,10 +81,7 @@ class Day:
     @property
     def participants(self) -> list[tuple[int, ...]]:
         """Return the clients of each round whose updates were averaged, in ascending order."""
-        rows = self.invocations[(self.invocations.function == "client") & (self.invocations.status == "success")]
-        return [
-            tuple(sorted(map(int, rows[rows.server_round == number].client_id))) for number in self.rounds.server_round
-        ]
+        return counted(self.invocations, self.rounds.server_round)
 
 
 @dataclass
