@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeGuard
 
 from metrics.probe import WorkReport
 
@@ -81,6 +81,14 @@ def check_aggregator_answer(
     return work
 
 
+def check_invoker_answer(result: Mapping[str, Any] | None) -> WorkReport:
+    """Return the probe's report in an invoker's answer; raises :class:`BadAnswer` if it cannot be used."""
+    answer = _object(result)
+    for name in ("bytes_in", "bytes_out"):
+        _whole_number(name, answer.get(name))
+    return _work(answer.get("work"))
+
+
 def check_evaluation(answer: Mapping[str, Any], num_examples: int) -> None:
     """Refuse, with :class:`BadAnswer`, what does not say how good the average of ``num_examples`` images is."""
     accuracy, loss, digest = (answer.get(name) for name in ("test_accuracy", "test_loss", "weights_sha256"))
@@ -137,7 +145,7 @@ def _fits(kind: str, value: object) -> bool:
     return {"int": type(value) is int, "str": isinstance(value, str), "bool": isinstance(value, bool)}[kind]
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -3,6 +3,7 @@
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,6 +176,25 @@ def test_late_updates_are_billed_rows_that_are_never_averaged(learn, small_mnist
     assert set(late["client_id"]) == {THIRD, FOURTH}
     assert late[["cpu_s", "function_s", "bytes_out"]].notna().all(axis=None)
     assert run.left == []
+
+
+def test_what_comes_late_is_deleted_while_the_run_goes_on(learn):
+    seen = {}
+
+    class Looks(OpensIn):
+        def invoke(self, function, params):
+            if function.name == "aggregator":
+                of_round = Path(params["updates"][0]["url"].removeprefix("file://"))
+                seen[of_round.parent.name] = [
+                    path.name for path in of_round.parents[2].glob("*/*1/**/*") if path.is_file()
+                ]
+            return super().invoke(function, params)
+
+    platform = Looks(gated(1, {FOURTH}), gates={"gate": threading.Event()})
+    learn(None, FirstK(3), job=replace(JOB, rounds=6, optimizer_state="keep"), on=platform)
+    late = f"client-{FOURTH:05d}-attempt-1.safetensors"
+    assert late not in seen["round-00006"]
+    assert platform.gates["gate"].is_set()
 
 
 def test_a_round_below_its_minimum_waits_beyond_the_deadline(learn, small_mnist):
