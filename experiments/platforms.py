@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,10 @@ def platform_problems(config: ExperimentConfig) -> Iterator[str]:
     for key in needed:
         if getattr(platform, key) is None:
             yield wrong(f"platform.{key}", None, f"is needed: {_CHOOSE.get(key, 'see conf/platform')}")
+    if platform.image is not None and "{function}" not in platform.image:
+        yield wrong("platform.image", platform.image, "must have {function} where the function's name goes")
+    if platform.callback_host is not None and not re.fullmatch(r"[^:/@\s]+(:\d{1,5})?", platform.callback_host):
+        yield wrong("platform.callback_host", platform.callback_host, "must be HOST or HOST:PORT of this machine")
     if platform.name == "google":
         yield from _google_limits(config)
 

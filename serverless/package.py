@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from serverless.functions.engine import ENGINE
@@ -26,6 +27,7 @@ _SHIPPED = (
     "serverless/functions/*.py",
     "task/*.py",
 )
+_IMPORTED = ("numpy", "requests", "safetensors", "tensorflow", "threadpoolctl")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
@@ -69,6 +71,17 @@ def package(
         for name, content in sorted((files or {}).items()):
             _write(archive, name, content.encode())
     return buffer.getvalue()
+
+
+def requirements(*more: str) -> str:
+    """Return a ``requirements.txt``: what functions import, and ``more``, in the versions that are installed here."""
+    lines = []
+    for name in sorted((*_IMPORTED, *more)):
+        try:
+            lines.append(f"{name}=={version(name)}")
+        except PackageNotFoundError:
+            lines.append(name)
+    return "\n".join([*lines, ""])
 
 
 def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:

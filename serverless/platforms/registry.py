@@ -45,17 +45,11 @@ def open_platform(settings: PlatformSettings, log_path: Path) -> AbstractContext
     Raises
     ------
     PlatformError
-        If there is no such platform, or a package that it needs is missing (the message names it).
+        If there is no such platform. What opening it takes is said there: missing packages, credentials, addresses.
     """
     if settings.name not in _OPENERS:
         raise PlatformError(f"there is no platform {settings.name!r}; known are {', '.join(PLATFORMS)}")
     module, _, opener = _OPENERS[settings.name].partition(":")
-    try:
-        opens: Callable[[PlatformSettings, Path], AbstractContextManager[Platform]]
-        opens = getattr(import_module(module), opener)
-    except ModuleNotFoundError as error:
-        raise PlatformError(
-            f"the platform {settings.name} needs the package {error.name}: "
-            f"pip install 'serverless-fl-bench[{settings.name}]'"
-        ) from error
+    opens: Callable[[PlatformSettings, Path], AbstractContextManager[Platform]]
+    opens = getattr(import_module(module), opener)
     return opens(settings, log_path)

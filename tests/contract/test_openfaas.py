@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import requests
 
+from serverless.platforms.openfaas import image
 from serverless.platforms.openfaas.callbacks import receive
 from serverless.platforms.openfaas.deploy import OpenFaas
 from serverless.platforms.protocol import FunctionSpec
@@ -167,3 +168,13 @@ def test_only_code_with_its_own_hash_and_a_program_becomes_an_image(gateway):
         refused = gateway.session.put(f"{images}/{hashlib.sha256(bad).hexdigest()}", data=bad)
         assert refused.status_code == 400
     assert requests.put(f"{images}/{hashlib.sha256(code).hexdigest()}", data=code).status_code == 401
+
+
+def test_an_images_context_has_the_code_a_dockerfile_and_the_versions_of_here(tmp_path):
+    image.main(["client", str(tmp_path / "client"), "--engine", "numpy"])
+    written = {path.relative_to(tmp_path / "client").as_posix() for path in (tmp_path / "client").rglob("*")}
+    assert {"Dockerfile", "__main__.py", "requirements.txt", "serverless/functions/openfaas.py"} <= written
+    assert (tmp_path / "client" / "engine.txt").read_text() == "numpy\n"
+    assert "numpy==" in (tmp_path / "client" / "requirements.txt").read_text()
+    with pytest.raises(SystemExit, match="2"):
+        image.main(["client", str(tmp_path / "client")])

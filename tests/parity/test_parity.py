@@ -8,6 +8,8 @@ from baselines import flower, inprocess
 from metrics.recorder import Recorder
 from metrics.tables import read_run
 from serverless import keeper
+from serverless.platforms.google.config import GoogleSettings
+from serverless.platforms.openfaas.config import OpenFaasSettings
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.storage import DirectorySettings
@@ -21,6 +23,7 @@ JOBS = {
     "mlp50 with kept states": replace(NN, model="mlp50", optimizer_state="keep", clients=4, optimizer="nadam"),
     "nn with kept states": replace(NN, optimizer_state="keep", clients=4, clients_per_round=3, batch_size=500),
 }
+PLATFORMS = {"openwhisk": OpenWhiskSettings, "openfaas": OpenFaasSettings, "google": GoogleSettings}
 
 
 def learn(backend, job, data, directory):
@@ -33,7 +36,7 @@ def learn(backend, job, data, directory):
         weights = flower.run(job, flower.FlowerSettings(data=data, workers=2), recorder)
     else:
         settings = keeper.ServerlessSettings(
-            platform=OpenWhiskSettings(),
+            platform=PLATFORMS[backend](),
             store=DirectorySettings(directory / "store"),
             data=data,
             client=FunctionSpec("client", memory_mb=1024, timeout_s=300),
@@ -56,3 +59,10 @@ def test_backends_end_with_bit_identical_weights_and_equal_accuracies(name, mnis
     assert len(rounds) == 2
     assert rounds[-1][3] == digest
     assert results["flower"] == results["openwhisk"] == (digest, rounds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", ["openfaas", "google"])
+def test_functions_learn_the_same_on_every_platform(platform, mnist_settings, tmp_path):
+    expected = learn("inprocess", NN, mnist_settings, tmp_path / "inprocess")
+    assert learn(platform, NN, mnist_settings, tmp_path / platform) == expected

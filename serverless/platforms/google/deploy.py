@@ -7,12 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from serverless.package import package
+from serverless.package import package, requirements
 from serverless.platforms.embedded import start_embedded
 from serverless.platforms.google.client import GoogleClient
 from serverless.platforms.google.config import TIMEOUT_MAX_S, GoogleSettings, vcpus
@@ -20,7 +19,6 @@ from serverless.platforms.google.tokens import GoogleTokens, OneToken
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
 
 RUNTIME = f"python3{sys.version_info.minor}"
-_REQUIRED = ("functions-framework", "numpy", "requests", "safetensors", "tensorflow", "threadpoolctl")
 _FIELDS = ("buildConfig", "serviceConfig", "labels")
 _CODE = "code"  # label with the beginning of the code's SHA-256
 _CODE_DIGITS = 40  # a label's value has at most 63 characters
@@ -49,7 +47,7 @@ class GoogleFunctions:
             settings.functions_ca_file,
             function.engine,
             "main.py",
-            {"requirements.txt": requirements()},
+            {"requirements.txt": requirements("functions-framework")},
         )
         there = self.client.function(function.name)
         body = describe(function, hashlib.sha256(code).hexdigest(), settings.max_instances)
@@ -118,17 +116,6 @@ def is_current(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
     served, config = there.get("serviceConfig", {}), wanted["serviceConfig"]
     same = all(str(served.get(name)) == str(value) for name, value in config.items())
     return same and there.get("state") == "ACTIVE" and there.get("labels", {}).get(_CODE) == wanted["labels"][_CODE]
-
-
-def requirements() -> str:
-    """Return ``requirements.txt``: the packages that functions import, in the versions that are used here."""
-    lines = []
-    for name in _REQUIRED:
-        try:
-            lines.append(f"{name}=={version(name)}")
-        except PackageNotFoundError:
-            lines.append(name)
-    return "\n".join([*lines, ""])
 
 
 @contextmanager
