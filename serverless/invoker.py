@@ -119,7 +119,7 @@ class Invoker:
         except StoreError as error:
             return Attempted(number, error_kind=STORE_UNREACHABLE, error=str(error), was_refused=True)
         submitted_at = now()
-        invocation = self.platform.invoke(self.function, params)
+        invocation = self._invoke(work, number, params)
         client_s = now() - submitted_at
         kind, words, report = invocation.error_kind, invocation.error, None
         if kind is None:
@@ -143,6 +143,9 @@ class Invoker:
         """Describe an attempt for whose answer nobody waits any longer."""
         lost = Invocation()
         return self._row(work, number, lost, NO_ANSWER, None, (submitted_at, now() - submitted_at))
+
+    def _invoke(self, work: Work, number: int, params: dict[str, Any]) -> Invocation:
+        return self.platform.invoke(self.function, params)
 
     def _row(
         self,

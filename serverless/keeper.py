@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from metrics.clocks import now
 from metrics.recorder import Recorder
 from metrics.rows import round_row
+from metrics.tables import InvocationRow
 from serverless.answers import corrupt_updates
 from serverless.cluster import watch_cluster
 from serverless.dispatcher import Dispatcher, Task
@@ -23,10 +24,11 @@ from serverless.objects import RunObjects
 from serverless.platforms.registry import open_platform
 from serverless.policies import RoundPolicy, is_hopeless
 from serverless.register import Register, RegisterError, open_register
+from serverless.relay import Relay
 from serverless.round import Round
 from serverless.selection import Selector, durations_s, selector_of
 from serverless.settings import ServerlessSettings
-from serverless.sites import deploy, open_sites, router
+from serverless.sites import deploy, open_sites, remove_invokers, router
 from serverless.storage import open_store
 from serverless.stragglers import LateAnswers, discarded
 from serverless.work import averaging, training
@@ -57,7 +59,9 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             placed = settings.placed(job.clients)
             sites = open_sites(placed, recorder.directory, stack, open_platform)
         with recorder.setup("deploy the functions"):
-            deploy(sites, settings.aggregator, placed.fabric.aggregator, engine_name(job.model))
+            if settings.invoker:
+                stack.callback(remove_invokers, sites)
+            deploy(sites, settings.aggregator, placed.fabric.aggregator, engine_name(job.model), settings.invoker)
         with recorder.setup("upload the data"):
             mnist = load_mnist(settings.data)
             partition = make_partition(job, mnist.train_labels)
@@ -73,7 +77,8 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
         register = stack.enter_context(_open_register(settings, recorder, is_new=point is None))
         threads = ThreadPoolExecutor(_MOST_THREADS, "invoker")
         stack.callback(threads.shutdown, wait=False)  # one that hears nothing more must not hold up the end
-        to_clients = router(placed, sites, recorder.run_id, register)
+        relay = Relay(settings.invoker, objects) if settings.invoker else None
+        to_clients = router(placed, sites, recorder.run_id, register, relay)
         to_aggregator = Invoker(sites[placed.fabric.aggregator].platform, settings.aggregator, recorder.run_id)
         on_late = LateAnswers(objects, recorder)
         written = recorder.earlier_invocations()
@@ -88,6 +93,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             num_examples=tuple(len(part) for part in partition.indices),
             test_sha256=mnist.sha256,
             recorder=recorder,
+            relayed=relay.taken_rows if relay else list,
         )
         with keeper.seeing_off_stragglers(max(site.longest_s for site in placed.sites)):
             for server_round in job.rounds_after(last_round, point.test_accuracy if point else None):
@@ -125,6 +131,7 @@ class Keeper:
     num_examples: tuple[int, ...]
     test_sha256: str
     recorder: Recorder
+    relayed: Callable[[], list[InvocationRow]] = field(default=list)
 
     def round(self, server_round: int) -> float:
         """Run one round and return the test accuracy after it."""
@@ -139,7 +146,7 @@ class Keeper:
                 self._collect(this)
         except Exception:  # what was measured is kept before the run ends
             answered = self.clients.leave().answered
-            self.recorder.invocations([*this.rows(), *answered])
+            self.recorder.invocations([*this.rows(), *answered, *self.relayed()])
             raise
         return self._close(this)
 
@@ -192,7 +199,7 @@ class Keeper:
         self.objects.adopt(this.number, average.attempt)
         states = self.objects.keep_states(this.number, updates)
         self.objects.forget_updates(this.number)
-        rows = [*this.rows(), *map(discarded, left.answered)]
+        rows = [*this.rows(), *self.relayed(), *map(discarded, left.answered)]
         row = round_row(
             times,
             rows,

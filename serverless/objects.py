@@ -36,6 +36,10 @@ def _update(server_round: int, client_id: int, attempt: int) -> str:
     return f"updates/round-{server_round:05d}/client-{client_id:05d}-attempt-{attempt}.safetensors"
 
 
+def _copy(server_round: int, client_id: int, attempt: int) -> str:
+    return f"updates/round-{server_round:05d}/client-{client_id:05d}-attempt-{attempt}-weights.safetensors"
+
+
 def _state(server_round: int, client_id: int, attempt: int) -> str:
     return f"states/client-{client_id:05d}/round-{server_round:05d}-attempt-{attempt}.safetensors"
 
@@ -99,6 +103,15 @@ class RunObjects:
             if client_id in self._kept_states:
                 params["state_url"] = self._get(self._kept_states[client_id])
         return params
+
+    def relayed_params(self, server_round: int, client_id: int, params: dict[str, Any], attempt: int) -> dict[str, Any]:
+        """Return the parameters of an invoker: its client's are ``params``, but with a copy of the global weights.
+
+        The copy lies beside the update, and is deleted with it.
+        """
+        key = _copy(server_round, client_id, attempt)
+        mine = {**params, "weights_url": self._get(key)}
+        return {"weights_url": params["weights_url"], "copy_url": self._put(key), "params": mine}
 
     def has_update(self, server_round: int, client_id: int, attempt: int) -> bool:
         """Whether an attempt left its update, although nobody heard of its end."""

@@ -83,7 +83,8 @@ class NotedInvoker(Invoker):
         written
             Attempts that are in the tables: they are over and accounted for, and are not picked up.
         """
-        known = {(row.server_round, row.client_id, row.attempt) for row in written}
+        mine = (row for row in written if row.function == self.function.name)
+        known = {(row.server_round, row.client_id, row.attempt) for row in mine}
         tasks = []
         by_round: dict[int, dict[int, Activation]] = {}
         for work in works:

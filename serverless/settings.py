@@ -69,6 +69,9 @@ class ServerlessSettings:
         The cluster whose pods are watched; ``None``: none is.
     register
         Where it is noted who the clients are and what each was last asked.
+    invoker
+        Limits of the functions that invoke a client each, in FedKeeper's topology; ``None``: the keeper invokes
+        clients itself.
     fabric
         Several platforms with their groups of clients, in place of ``platform`` and ``client``; ``None``: all clients
         are on ``platform``.
@@ -85,6 +88,7 @@ class ServerlessSettings:
     grant_s: int = 3600
     cluster: ClusterSettings | None = None
     register: RegisterSettings = field(default_factory=RegisterSettings)
+    invoker: FunctionSpec | None = None
     fabric: FabricSettings | None = None
 
     def placed(self, clients: int) -> FabricSettings:

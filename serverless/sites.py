@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from serverless.dispatcher import Task
 from serverless.enrolment import enrolled
 from serverless.fabric import Fabric
 from serverless.invoker import Attempted, Work
-from serverless.platforms.protocol import FunctionSpec, Invocation, Platform
+from serverless.platforms.protocol import FunctionSpec, Invocation, Platform, PlatformError
 from serverless.platforms.registry import PlatformSettings
 from serverless.recovery import NotedInvoker
 from serverless.register import Register
+from serverless.relay import Relay, RelayedInvoker, deploy_invokers, invoker_name
 from serverless.settings import FabricSettings, SiteSettings
 from task.engine import EngineName
 
@@ -37,13 +38,22 @@ class Site:
             enrolled(self.platform, settings.platform, settings.client.name, settings.group.name, self.clients)
         )
 
-    def invoker(self, run_id: str, register: Register, cpu_enforcement: str | None, *, in_fabric: bool) -> NotedInvoker:
+    def invoker(
+        self,
+        run_id: str,
+        register: Register,
+        cpu_enforcement: str | None,
+        *,
+        in_fabric: bool,
+        relay: Relay | None = None,
+    ) -> NotedInvoker:
         """Return what invokes its clients."""
         outlives_keeper = getattr(self.settings.platform, "api_host", None) is not None
         group = self.settings.group
         limited = {"cpu_share": group.cpu_share, "cpu_share_by": cpu_enforcement} if group.cpu_share else {}
         known = {"fabric_group": group.name, **limited} if in_fabric else {}
-        return NotedInvoker(self.platform, self.settings.client, run_id, register, outlives_keeper, known)
+        mine = self.platform, self.settings.client, run_id, register, outlives_keeper, known
+        return RelayedInvoker(*mine, relay=relay) if relay else NotedInvoker(*mine)
 
 
 @dataclass(frozen=True)
@@ -130,18 +140,41 @@ def open_sites(
     return sites
 
 
-def deploy(sites: dict[str, Site], aggregator: FunctionSpec, at: str, engine: EngineName) -> None:
-    """Bring the functions to the sites: the client to each, the aggregator to one."""
+def deploy(
+    sites: dict[str, Site], aggregator: FunctionSpec, at: str, engine: EngineName, invoker: FunctionSpec | None = None
+) -> None:
+    """Bring the functions to the sites: the client to each, with its clients' invokers, the aggregator to one.
+
+    Parameters
+    ----------
+    invoker
+        Limits of the functions that invoke a client each; ``None``: there are none.
+    """
     for name, site in sites.items():
+        if invoker:
+            deploy_invokers(site.platform, site.clients, invoker)
         site.platform.deploy(replace(site.settings.client, engine=engine))
         if name == at:
             site.platform.deploy(replace(aggregator, engine=engine))
 
 
-def router(settings: FabricSettings, sites: dict[str, Site], run_id: str, register: Register) -> Router:
+def remove_invokers(sites: dict[str, Site]) -> None:
+    """Take the clients' invokers from real platforms again: a namespace is not left with a hundred of them."""
+    for site in sites.values():
+        if site.settings.platform.api_host is not None:
+            with suppress(PlatformError):  # the run is over, and none the worse for it
+                for client_id in site.clients:
+                    site.platform.remove(invoker_name(client_id))
+
+
+def router(
+    settings: FabricSettings, sites: dict[str, Site], run_id: str, register: Register, relay: Relay | None = None
+) -> Router:
     """Return what invokes each client on its site, after having put all of them into the register."""
     for site in sites.values():
         site.enrol(register)
     by, in_fabric = settings.cpu_enforcement, len(sites) > 1
-    invokers = {name: site.invoker(run_id, register, by, in_fabric=in_fabric) for name, site in sites.items()}
+    invokers = {
+        name: site.invoker(run_id, register, by, in_fabric=in_fabric, relay=relay) for name, site in sites.items()
+    }
     return Router(settings.fabric, invokers)

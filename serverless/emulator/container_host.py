@@ -49,7 +49,7 @@ class ContainerHost:
             "HOME": str(home),
             "TMPDIR": str(home),
             "PYTHONIOENCODING": "utf-8",
-            "FL_PROCESS_ROLE": action.path,
+            "FL_PROCESS_ROLE": action.path.rstrip("-0123456789"),  # functions of one kind, numbered, are one role
             "__OW_API_HOST": self.api_host,
             **self.settings.container_env,
         }

@@ -26,12 +26,18 @@ class FunctionSpec:
         Time limit of an invocation, seconds.
     engine
         What a cold start imports, so that the first piece of work need not; ``None``: nothing.
+    code
+        Whose code it has, if not that of its name.
+    may_invoke
+        Whether the platform gives it a key to invoke others with; OpenWhisk only.
     """
 
     name: str
     memory_mb: int
     timeout_s: float
     engine: EngineName | None = None
+    code: str | None = None
+    may_invoke: bool = False
 
 
 @dataclass(frozen=True)

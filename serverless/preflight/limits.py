@@ -63,15 +63,17 @@ def _first(*values: Any) -> Any:
 
 def judge(limits: Limits, settings: ServerlessSettings, clients_per_round: int) -> Iterator[Finding]:
     """Yield a finding for each limit; a limit that is not told is left to the probe."""
-    functions = (settings.client, settings.aggregator)
+    functions = [spec for spec in (settings.client, settings.aggregator, settings.invoker) if spec]
     yield _size(
         MEMORY, max(f.memory_mb for f in functions), limits.memory_mb, "MB", "memory_mb", "limits.actions.memory.max"
     )
     yield _size(
         TIME, max(f.timeout_s for f in functions), limits.timeout_s, "s", "timeout_s", "limits.actions.time.max"
     )
-    yield _rate(limits.invocations_per_minute, settings.in_flight, clients_per_round)
-    yield _at_once(limits.concurrent_invocations, min(settings.in_flight, clients_per_round))
+    each = 2 if settings.invoker else 1  # a client, and an invoker that waits for it
+    in_flight, clients = each * settings.in_flight, each * clients_per_round
+    yield _rate(limits.invocations_per_minute, in_flight, clients)
+    yield _at_once(limits.concurrent_invocations, min(in_flight, clients))
 
 
 def _size(check: str, need: float, allowed: float | None, unit: str, key: str, chart: str) -> Finding:

@@ -58,7 +58,7 @@ class OpenWhiskClient:
                 "logs": 1,
                 "concurrency": 1,
             },
-            "annotations": [{"key": "provide-api-key", "value": False}],
+            "annotations": [{"key": "provide-api-key", "value": function.may_invoke}],
         }
         self.call("PUT", f"actions/{quote(function.name)}?overwrite=true", json=body)
 

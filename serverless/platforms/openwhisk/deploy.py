@@ -34,7 +34,7 @@ class OpenWhisk:
             Whose code, if not that of the function's name.
         """
         trusted = self.client.settings.functions_ca_file
-        zipped = package(f"openwhisk_{wrapper or function.name}", trusted, function.engine)
+        zipped = package(f"openwhisk_{wrapper or function.code or function.name}", trusted, function.engine)
         code = base64.b64encode(zipped).decode("ascii")
         self.client.put_action(function, code, kind=KIND, binary=True)
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -149,6 +150,13 @@ def test_deploying_sends_code_and_limits(server, client):
     sent = json.loads(body)
     assert sent["exec"] == {"kind": "python:3", "code": "UEsDBA==", "binary": True, "main": "main"}
     assert (sent["limits"]["memory"], sent["limits"]["timeout"]) == (512, 2000)
+
+
+@pytest.mark.parametrize("may_invoke", [False, True])
+def test_only_a_function_that_invokes_others_is_given_the_key(server, client, may_invoke):
+    server.answers = [(200, {})]
+    client.put_action(replace(ACTION, may_invoke=may_invoke), "UEsDBA==", kind="python:3", binary=True)
+    assert json.loads(server.seen[0][3])["annotations"] == [{"key": "provide-api-key", "value": may_invoke}]
 
 
 def test_lists_of_any_length_are_read_to_their_end(server, client):

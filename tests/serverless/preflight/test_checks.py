@@ -194,6 +194,13 @@ def test_a_tight_rate_says_from_when_on_invocations_are_throttled():
     assert "less than 4 s each are throttled" in rate.found  # 4 at once, 60 a minute: one each 4 s
 
 
+def test_an_invoker_is_an_invocation_too():
+    relayed = replace(settings(in_flight=4), invoker=FunctionSpec("invoker", memory_mb=128, timeout_s=300))
+    (*_, rate, at_once) = limits.judge(replace(ENOUGH, concurrent_invocations=7), relayed, 10)
+    assert rate.found.startswith("21 invocations a round")
+    assert at_once.found == "8 invocations in flight, 7 at once allowed"
+
+
 # --- the store
 
 
