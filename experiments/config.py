@@ -59,6 +59,15 @@ class FunctionConfig:
 
 
 @dataclass
+class TopologyConfig:
+    """Who invokes the clients' functions; older results know only the keeper. Limits are null without invokers."""
+
+    name: str = "direct"
+    invoker_memory_mb: int | None = None
+    invoker_timeout_s: float | None = None
+
+
+@dataclass
 class PlatformConfig:
     """The FaaS platform; a key that it does not have is null."""
 
@@ -117,6 +126,7 @@ class GroupConfig:
     cpu_share: float | None = None
     network_delay_s: float = 0.0
     cold_start_delay_s: float = 0.0
+    pricing: str | None = None
     api_host: str | None = None
     auth_env: str | None = None
     ca_file: str | None = None
@@ -280,6 +290,7 @@ class ExperimentConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     partition: PartitionConfig = field(default_factory=PartitionConfig)
     round_policy: RoundPolicyConfig = field(default_factory=RoundPolicyConfig)
+    topology: TopologyConfig = field(default_factory=TopologyConfig)
     platform: PlatformConfig = field(default_factory=PlatformConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)

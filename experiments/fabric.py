@@ -15,14 +15,20 @@ from omegaconf import OmegaConf
 from experiments.access import access_problems
 from experiments.config import CONFIGS, ExperimentConfig, GroupConfig, PlatformConfig
 from experiments.errors import one_of, wrong
+from experiments.overrides import options
 from experiments.platforms import PLATFORMS, platform_problems, platform_settings
 from experiments.settings import Placement, in_flight, serverless
+from metrics.cost.prices import OWN_BOARD
 
 if TYPE_CHECKING:
     from serverless.settings import FabricSettings, ServerlessSettings, SiteSettings
 
 BACKEND = "fabric"
+_PRICED_AS = "pricing"  # a key of the group that says nothing of how it runs
 _OF_THE_GROUP = ("platform", "clients", "memory_mb", "cpu_share", "network_delay_s", "cold_start_delay_s")
+
+
+_NOT_THE_PLATFORMS = (*_OF_THE_GROUP, _PRICED_AS)
 
 
 def fabric_problems(config: ExperimentConfig) -> Iterator[str]:
@@ -59,6 +65,9 @@ def _reaching(config: ExperimentConfig) -> Iterator[str]:
 def _group_problems(key: str, group: GroupConfig, clients: int) -> Iterator[str]:
     if group.platform not in PLATFORMS:
         yield one_of(f"{key}.platform", group.platform, PLATFORMS)
+    lists = (OWN_BOARD, *options("pricing"))
+    if group.pricing is not None and group.pricing not in lists:
+        yield one_of(f"{key}.pricing", group.pricing, lists)
     if group.clients < 1:
         yield wrong(f"{key}.clients", group.clients, "must be 1 or more")
     elif group.clients > clients:
@@ -87,7 +96,7 @@ def platforms_of(config: ExperimentConfig) -> Iterator[tuple[str, ExperimentConf
 
 def _platform(group: GroupConfig) -> PlatformConfig:
     """Return a platform's own file with what the group says over it."""
-    given = {key: value for key, value in asdict(group).items() if key not in _OF_THE_GROUP and value is not None}
+    given = {key: value for key, value in asdict(group).items() if key not in _NOT_THE_PLATFORMS and value is not None}
     limits = {"client": {"memory_mb": group.memory_mb}}
     file = OmegaConf.load(CONFIGS / "platform" / f"{group.platform}.yaml")
     merged: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(PlatformConfig), file, given, limits))

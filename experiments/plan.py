@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.config import ExperimentConfig
+from experiments.config import ExperimentConfig, TopologyConfig
 from experiments.registry import BACKENDS
 from experiments.settings import Placement, job_of, workers
 from task.job import FederatedJob
 
 _DIGITS = 8  # of the configuration's hash in a run's id
 _SINCE = {"selection": "random"}  # what a job had before it could be chosen
+_SECTIONS_SINCE = {"topology": asdict(TopologyConfig())}  # the same of sections
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,9 @@ def configuration_hash(config: ExperimentConfig, backend: str) -> str:
         for key, value in job_of(config, seed=0).to_dict().items()
         if key not in _SINCE or _SINCE[key] != value
     }
-    matters = {"backend": backend, "job": job, **{key: values[key] for key in BACKENDS[backend].sections}}
+    for group in values["fabric"]["groups"].values():
+        del group["pricing"]  # what a run would cost does not change it
+    sections = {key: values[key] for key in BACKENDS[backend].sections if values[key] != _SECTIONS_SINCE.get(key)}
+    matters = {"backend": backend, "job": job, **sections}
     text = json.dumps(matters, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

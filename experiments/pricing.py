@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from omegaconf import OmegaConf
 
-from experiments.config import ExperimentConfig
+from experiments.config import CONFIGS, ExperimentConfig, FunctionPriceConfig
 from metrics import tables
 from metrics.cost.bill import price
 from metrics.cost.prices import (
+    OWN_BOARD,
+    OWN_BOARDS_PRICE,
     POLICIES,
     Billing,
     FunctionPrice,
+    PlacePrice,
     PriceBook,
     StorePrice,
     TrafficPrice,
@@ -27,21 +31,43 @@ from metrics.cost.prices import (
 from metrics.kpis import Tables
 from metrics.tables import COST
 
+EACH_ITS_OWN = "each platform's own"  # name of the prices of a fabric whose groups have lists of their own
+
 
 def price_book(config: ExperimentConfig) -> PriceBook:
     """Return the prices and rules of a valid configuration."""
-    pricing = config.pricing
-    function: dict[str, Any] = asdict(pricing.function)
+    pricing, places = config.pricing, tuple(_places(config))
     return PriceBook(
-        name=pricing.name,
+        name=EACH_ITS_OWN if places else pricing.name,
         service=pricing.service,
         region=pricing.region,
-        function=FunctionPrice(**{**function, "tiers": _tiers(pricing.function.tiers)}),
+        function=_function_price(pricing.function),
         egress=TrafficPrice(**asdict(pricing.egress)),
         store=StorePrice(**asdict(pricing.store)),
         vm=VmPrice(**asdict(config.vm)),
         billing=Billing(**asdict(config.billing)),
+        places=places,
     )
+
+
+def _places(config: ExperimentConfig) -> Iterator[PlacePrice]:
+    """Yield the price of each group of the fabric that names one."""
+    for name, group in config.fabric.groups.items():
+        if group.pricing is not None:
+            price = OWN_BOARDS_PRICE if group.pricing == OWN_BOARD else _listed(group.pricing)
+            is_aggregators = name == config.fabric.aggregator
+            yield PlacePrice(group=name, pricing=group.pricing, function=price, has_aggregator=is_aggregators)
+
+
+def _listed(name: str) -> FunctionPrice:
+    file = OmegaConf.load(CONFIGS / "pricing" / f"{name}.yaml")
+    merged: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(FunctionPriceConfig), file.function))
+    return _function_price(merged)
+
+
+def _function_price(prices: FunctionPriceConfig) -> FunctionPrice:
+    given: dict[str, Any] = asdict(prices)
+    return FunctionPrice(**{**given, "tiers": _tiers(prices.tiers)})
 
 
 def _tiers(pairs: list[list[float]]) -> tuple[tuple[int, float], ...]:

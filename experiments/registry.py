@@ -70,7 +70,7 @@ BACKENDS: dict[str, Backend] = {
             "serverless.keeper",
             settings.serverless,
             settings.on_a_platform,
-            ("workers", "round_policy", "platform", "store"),
+            ("workers", "round_policy", "platform", "store", *(["topology"] if platform == "openwhisk" else [])),
         )
         for platform in PLATFORMS
     },

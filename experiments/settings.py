@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from experiments.config import ClusterConfig, ExperimentConfig, StoreConfig
 from experiments.errors import ConfigError
 from experiments.platforms import absolute, platform_settings
+from experiments.topology import invoker_spec, invokers_mb
 from metrics.provenance import usable_cores, usable_memory_bytes
 from task.data import DataSettings
 from task.job import (
@@ -92,7 +93,8 @@ def pool_memory_mb(config: ExperimentConfig) -> int:
         return platform.pool_memory_mb
     one_round = in_flight(config) * platform.client.memory_mb
     if config.round_policy.name == "wait_all":
-        return one_round + platform.aggregator.memory_mb
+        others = one_round + platform.aggregator.memory_mb
+        return others + invokers_mb(config, in_flight(config), others, _POOL_SHARE)
     room = int(_POOL_SHARE * usable_memory_bytes()) // 2**20
     least = platform.client.memory_mb + platform.aggregator.memory_mb
     return max(least, min(2 * one_round + platform.aggregator.memory_mb, room))
@@ -196,6 +198,7 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
             longest_backoff_s=platform.longest_backoff_s,
         ),
         grant_s=platform.grant_s,
+        invoker=invoker_spec(config),
         cluster=_cluster(config.cluster),
         register=RegisterSettings(config.register.url, config.register.password_env),
     )

@@ -12,6 +12,8 @@ from experiments.errors import ConfigError, one_of, wrong
 from experiments.fabric import BACKEND, fabric_problems
 from experiments.platforms import PLATFORMS, platform_problems
 from experiments.registry import BACKENDS, CLUSTERS, FLOWER_RUNTIMES, ROUND_POLICIES, STORES
+from experiments.settings import in_flight
+from experiments.topology import topology_problems
 from metrics.cost import prices
 from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 
@@ -171,6 +173,7 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
         allowed = f"depends on how long functions took, so that {' and '.join(others)} cannot do the same; "
         yield wrong("selection", config.selection, allowed + "use backends=[openwhisk], or another selection")
     yield from fabric_problems(config)
+    yield from topology_problems(config, in_flight(config))
     if set(FUNCTIONS).intersection(config.backends):
         yield from register_problems(config)
         yield from _serverless(config)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
+
+from metrics.tables import COST
 
 _KEYS = ["run_id", "place"]
 _GIB = 2**30
@@ -60,3 +64,26 @@ def slowest(invocations: pd.DataFrame) -> pd.DataFrame:
     return last.sort_values(["run_id", "server_round"])[
         ["run_id", "server_round", "place", "platform", "client_id", "client_s"]
     ].reset_index(drop=True)
+
+
+def usd_by_place(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what the functions of each group of a fabric would cost, by that group's own price list.
+
+    Returns
+    -------
+    DataFrame
+        A row per run and place: ``run_id``, ``place``, ``pricing`` (name of the list), ``usd_per_round`` (all of its
+        functions, the aggregator where it runs there; null if a price is not known). Empty where no group has prices of
+        its own.
+    """
+    columns = ["run_id", "place", "pricing", "usd_per_round"]
+    cost = tables.get(COST)
+    if cost is None or "fabric_group" not in cost or cost["fabric_group"].isna().all():
+        return pd.DataFrame(columns=columns)
+    mine = cost[cost["fabric_group"].notna()].drop_duplicates(["run_id", "server_round", "item", "fabric_group"])
+    mine = mine.assign(place=mine["fabric_group"], pricing=mine["source"].str.partition(": ")[0])
+    found = mine.groupby(["run_id", "place", "pricing"], sort=False)["usd"].agg(lambda usd: usd.sum(skipna=False))
+    rounds = tables["runs"].set_index("run_id")["rounds"]
+    told = found.rename("usd_per_round").reset_index()
+    told["usd_per_round"] = told["usd_per_round"] / told["run_id"].map(rounds).where(lambda n: n > 0)
+    return told[columns]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.configured import deadline_label, first_k, function_memory_mb, partition_label, selection
+from metrics.configured import deadline_label, first_k, function_memory_mb, partition_label, selection, topology
 
 BACKENDS = ("inprocess", "flower", "openwhisk", "openfaas", "google")  # the order in which they are shown
 BASELINE = "inprocess"
@@ -36,6 +36,7 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
 LEARNING = tuple(_FORMATS)  # the columns that make a cell
 _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "runtime": str,
+    "topology": str,
     "store": str,
     "function_memory_mb": lambda value: f"{value:g} MB",
     "workers": lambda value: f"{value} workers",
@@ -55,6 +56,7 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
         deadline=deadline_label(runs),
         selection=selection(runs),
         function_memory_mb=function_memory_mb(runs),
+        topology=topology(runs),
     )
     varying = [name for name in _FORMATS if labelled[name].nunique(dropna=False) > 1]
     labelled["cell"] = [_describe(row, varying) for _, row in labelled.iterrows()]

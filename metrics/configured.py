@@ -43,6 +43,15 @@ def selection(runs: pd.DataFrame) -> pd.Series[str]:
     return pd.Series(labels, index=runs.index, dtype="str")
 
 
+def topology(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return who invoked each run's clients, ``direct`` or ``fedkeeper``; older runs, and other systems, know no other.
+
+    Only functions on OpenWhisk have a choice: where a run of another system stands beside them, it has none.
+    """
+    labels = [_at(config, "topology", "name") or "direct" for config in _configs(runs)]
+    return pd.Series(labels, index=runs.index, dtype="str").where(runs["backend"] == "openwhisk", "direct")
+
+
 def waits_for_all(runs: pd.DataFrame) -> pd.Series[bool]:
     """Return whether each run averaged the updates of all clients that it selected."""
     early = first_k(runs).notna() | (deadline_label(runs) != "")

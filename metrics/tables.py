@@ -141,7 +141,7 @@ class InvocationRow:
     schema_version: int = SCHEMA_VERSION
     server_round: int
     part: int = 0  # how often the run had been resumed before
-    function: str  # client, aggregator
+    function: str  # client, aggregator; invoker, of one that invoked the client of that attempt and waited for it
     client_id: int | None
     attempt: int
     platform: str | None

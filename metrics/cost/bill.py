@@ -10,14 +10,16 @@ import pandas as pd
 from metrics.cost.functions import UNITS, usage, usd
 from metrics.cost.holding import ROUND, Tables, held_seconds, machines_usd
 from metrics.cost.machines import vm_count
-from metrics.cost.prices import FunctionPrice, PriceBook, StorePrice, TrafficPrice, VmPrice
+from metrics.cost.prices import FunctionPrice, PlacePrice, PriceBook, StorePrice, TrafficPrice, VmPrice
 from metrics.cost.traffic import egress_usd, operations_usd
 from metrics.tables import SCHEMA_VERSION
 
-ITEMS = ("functions", "vm", "aggregator", "controller", "store", "egress")
+_FUNCTIONS = {"functions": "client", "invokers": "invoker", "aggregator": "aggregator"}
+ITEMS = ("functions", "vm", "invokers", "aggregator", "controller", "store", "egress")
 _BILLING = ["policy", "clients_per_vm", "memory_mb", "store_on", "egress_share", "free_tier", "round_time"]
 SCENARIO = ["pricing", "vm", *_BILLING]
-COLUMNS = ["run_id", "schema_version", "server_round", "item", "usd", "held_s", "machines", *SCENARIO, "source"]
+_KEYS = ["run_id", "schema_version", "server_round", "item", "fabric_group"]
+COLUMNS = [*_KEYS, "usd", "held_s", "machines", *SCENARIO, "source"]
 
 
 def price(tables: Tables, book: PriceBook) -> pd.DataFrame:
@@ -32,9 +34,10 @@ def price(tables: Tables, book: PriceBook) -> pd.DataFrame:
     -------
     DataFrame
         Columns :data:`COLUMNS`. ``server_round`` 0 holds set-up and teardown, and what rounding and minimum charges
-        add. ``usd`` is null where no price is known. ``held_s``: how long the round holds its machines. ``machines``:
-        how many, null for other items. Runs on a platform are billed as functions, and have no ``policy``; all others
-        as machines.
+        add. ``fabric_group`` is the group of a fabric whose functions they are, where each has its own price; null
+        elsewhere. ``usd`` is null where no price is known. ``held_s``: how long the round holds its machines.
+        ``machines``: how many, null for other items. Runs on a platform are billed as functions, and have no
+        ``policy``; all others as machines.
 
     Raises
     ------
@@ -69,20 +72,47 @@ def _machines_side(tables: Tables, runs: pd.DataFrame, book: PriceBook) -> list[
 
 
 def _functions_side(tables: Tables, runs: pd.DataFrame, book: PriceBook) -> list[pd.DataFrame]:
-    """Bill runs on a platform: every attempt of both functions, the controller's machine, and the store."""
+    """Bill runs on a platform: every attempt of all functions, the controller's machine, and the store."""
     held = held_seconds(tables, runs, book.billing, None)
     calls = _calls(tables, runs)
-    used = calls[[*ROUND, "function"]].join(usage(calls, book.function, book.billing.memory_mb))
-    paid = _beyond_free_tier(used, book.function) if book.billing.free_tier else used
-    costs = pd.Series(usd(paid, book.function), index=calls.index)
     parts = [_rows("controller", machines_usd(held, _one(runs), book.vm), held, book, _cite(book.vm), _one(runs))]
-    for item, function in (("functions", "client"), ("aggregator", "aggregator")):
-        of_function = calls[calls["function"] == function]
-        by_round = costs[of_function.index].groupby([of_function[name] for name in ROUND]).sum(min_count=1)
-        parts.append(_rows(item, by_round, held, book, _cite(book.function)))
+    where = _groups(calls, book.places)
+    for place in book.places:
+        parts += _attempts(calls[where == place.group], held, book, place)
+    parts += _attempts(calls[where.isna()], held, book, None)
     parts.append(_store(calls, runs, held, book))
     parts.append(_rows("egress", egress_usd(calls, book), held, book, _cite(book.egress)))
     return [part.assign(policy=None, clients_per_vm=np.nan) for part in parts]
+
+
+def _groups(calls: pd.DataFrame, places: tuple[PlacePrice, ...]) -> pd.Series[str]:
+    """Return the group whose price each attempt has; null: the price of all others."""
+    known = [place.group for place in places]
+    groups = calls["fabric_group"].where(calls["fabric_group"].isin(known)).astype("object")
+    in_fabric = calls["run_id"].isin(calls.loc[groups.notna(), "run_id"])
+    for place in places:
+        if place.has_aggregator:
+            groups = groups.mask(in_fabric & (calls["function"] == "aggregator"), place.group)
+    return groups
+
+
+def _attempts(
+    calls: pd.DataFrame, held: pd.Series[float], book: PriceBook, place: PlacePrice | None
+) -> list[pd.DataFrame]:
+    """Bill some attempts at one price, by function."""
+    price = place.function if place else book.function
+    source = f"{place.pricing}: {_cite(price)}" if place else _cite(price)
+    used = calls[[*ROUND, "function"]].join(usage(calls, price, book.billing.memory_mb))
+    paid = _beyond_free_tier(used, price) if book.billing.free_tier else used
+    costs = pd.Series(usd(paid, price), index=calls.index)
+    parts = []
+    for item, function in _FUNCTIONS.items():
+        of_function = calls[calls["function"] == function]
+        by_round = costs[of_function.index].groupby([of_function[name] for name in ROUND]).sum(min_count=1)
+        if len(by_round):
+            rows = _rows(item, by_round, held, book, source)
+            parts.append(rows.assign(fabric_group=place.group) if place else rows)
+    return parts
 
 
 def _store(calls: pd.DataFrame, runs: pd.DataFrame, held: pd.Series[float], book: PriceBook) -> pd.DataFrame:
@@ -117,6 +147,7 @@ def _rows(
     rows = rows.assign(
         schema_version=SCHEMA_VERSION,
         item=item,
+        fabric_group=None,
         held_s=held.reindex(keys).to_numpy(),
         machines=rows["run_id"].map(machines) if machines else np.nan,
         pricing=book.name,

@@ -161,8 +161,28 @@ class Billing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlacePrice:
+    """What the functions of one group of a fabric cost, by its own platform's price list.
+
+    Parameters
+    ----------
+    group
+        As ``invocations.fabric_group`` says.
+    pricing
+        Name of the price list.
+    has_aggregator
+        Whether the aggregator runs there, too.
+    """
+
+    group: str
+    pricing: str
+    function: FunctionPrice
+    has_aggregator: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class PriceBook:
-    """All that a bill is made from."""
+    """All that a bill is made from; functions of a group in ``places`` have that price, all others ``function``."""
 
     name: str
     service: str
@@ -172,6 +192,7 @@ class PriceBook:
     store: StorePrice
     vm: VmPrice
     billing: Billing
+    places: tuple[PlacePrice, ...] = ()
 
 
 def _refuse_negatives(values: object) -> None:
@@ -190,3 +211,25 @@ def _refuse_zero(values: object, *names: str) -> None:
 def _refuse_others(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name}={value!r}: allowed are {', '.join(allowed)}")
+
+
+OWN_BOARD = "own_board"  # stands for this assumption where a price list is named
+OWN_BOARDS_PRICE = FunctionPrice(
+    per_gb_s=0.0,
+    per_vcpu_s=0.0,
+    per_ghz_s=0.0,
+    per_million_requests=0.0,
+    quantum_s=0.001,
+    minimum_s=0.0,
+    bills_init=True,
+    billed_memory="limit",
+    memory_step_mb=1,
+    tiers=(),
+    vcpus=0.0,
+    free_gb_s=0.0,
+    free_vcpu_s=0.0,
+    free_ghz_s=0.0,
+    free_requests=0.0,
+    source="an assumption, no list: nobody bills for a board of one's own; the board and its power are left out",
+    date="",
+)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from metrics.cost.functions import attempt_seconds
 
 _ROUND = ["run_id", "server_round"]
+_ATTEMPT = [*_ROUND, "client_id", "attempt"]
 
 
 def makespan(seconds: Sequence[float], slots: int) -> float:
@@ -40,12 +42,12 @@ def modelled_round_s(rounds: pd.DataFrame, calls: pd.DataFrame, slots: Mapping[s
     ----------
     calls
         Their rows of ``invocations``. A client's attempts follow one another; only clients that succeeded in the end
-        held up the round.
+        held up the round. An attempt that an invoker waited for took as long as that invoker.
     slots
         How many clients train at once, by run.
     """
     clients = calls[calls["function"] == "client"]
-    clients = clients.assign(work_s=attempt_seconds(clients), succeeded=clients["status"] == "success")
+    clients = clients.assign(work_s=_work_seconds(clients, calls), succeeded=clients["status"] == "success")
     by_client = clients.groupby([*_ROUND, "client_id"], sort=True).agg(
         work_s=("work_s", "sum"), succeeded=("succeeded", "any")
     )
@@ -59,6 +61,15 @@ def modelled_round_s(rounds: pd.DataFrame, calls: pd.DataFrame, slots: Mapping[s
     around = [max(0.0, row_s - fan_outs.get(key, 0.0)) for key, row_s in zip(keys, rounds["round_s"], strict=True)]
     modelled = [outside + spans.get(key, 0.0) for key, outside in zip(keys, around, strict=True)]
     return pd.Series(modelled, index=rounds.index, dtype="float64")
+
+
+def _work_seconds(clients: pd.DataFrame, calls: pd.DataFrame) -> pd.Series[float]:
+    own, invokers = attempt_seconds(clients), calls[calls["function"] == "invoker"]
+    if invokers.empty:
+        return own
+    around = pd.Series(attempt_seconds(invokers).to_numpy(), pd.MultiIndex.from_frame(invokers[_ATTEMPT]))
+    waited = around.groupby(level=_ATTEMPT).max().reindex(pd.MultiIndex.from_frame(clients[_ATTEMPT]))
+    return pd.Series(np.fmax(own.to_numpy(), waited.to_numpy()), index=clients.index)
 
 
 def _fan_out_seconds(clients: pd.DataFrame) -> dict[tuple[str, int], float]:

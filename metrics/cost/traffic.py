@@ -43,13 +43,13 @@ def operations_usd(calls: pd.DataFrame, runs: pd.DataFrame, price: StorePrice) -
     """Price a store's requests, by run and round.
 
     An attempt of a client reads the weights and its images and writes its update; where optimizer states are kept, it
-    reads and writes one. The aggregator reads the update of each client that succeeded, the test images when it is
-    cold, and writes the weights and their evaluation.
+    reads and writes one. An invoker reads the weights and writes a copy. The aggregator reads the update of each client
+    that succeeded, the test images when it is cold, and writes the weights and their evaluation.
     """
     keeps = calls["run_id"].map(dict(zip(runs["run_id"], runs["optimizer_state"] == "keep", strict=True))).astype(float)
-    is_client = calls["function"] == "client"
-    reads = np.where(is_client, 2.0 + keeps + (calls["status"] == "success"), calls["is_cold"].eq(True))
-    writes = np.where(is_client, 1.0 + keeps, 2.0)
+    is_client, is_invoker = calls["function"] == "client", calls["function"] == "invoker"
+    reads = np.where(is_client, 2.0 + keeps + (calls["status"] == "success"), calls["is_cold"].eq(True) | is_invoker)
+    writes = np.where(is_client, 1.0 + keeps, np.where(is_invoker, 1.0, 2.0))
     read_usd, write_usd = (
         np.nan if each is None else each / 1e6 for each in (price.per_million_reads, price.per_million_writes)
     )

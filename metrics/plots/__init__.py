@@ -25,6 +25,7 @@ from metrics.plots import (
     platforms,
     rgg,
     time_per_round,
+    topology,
 )
 from metrics.plots.chart import Chart, NoDataError
 from metrics.plots.style import STYLE
@@ -48,6 +49,7 @@ FIGURES: dict[str, Chart] = {
         faults.CHART,
         platforms.CHART,
         participation.CHART,
+        topology.CHART,
     )
 }
 

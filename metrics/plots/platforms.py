@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from metrics.by_platform import by_platform, placed, slowest
+from metrics.by_platform import by_platform, placed, slowest, usd_by_place
 from metrics.cells import label_runs
 from metrics.kpis import Tables
 from metrics.plots.chart import Chart
 from metrics.plots.style import annotate, new_figure, source_notes, what_was_learnt, wrapped
-from metrics.units import seconds
+from metrics.units import seconds, write
 
 PLACES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe and Ito
 _KEYS = ["cell", "system", "server_round", "place"]
@@ -91,15 +91,24 @@ def _lines(tables: Tables) -> list[str]:
         warm_s=("warm_client_s", "median"),
         gb_s=("gb_s", "sum"),
     )
-    return [_line(str(place), row) for place, row in sums.iterrows()]
+    usd = usd_by_place(tables)
+    return [_line(str(place), row, usd[usd["place"] == place]) for place, row in sums.iterrows()]
 
 
-def _line(place: str, row: pd.Series[float]) -> str:
+def _line(place: str, row: pd.Series[float], usd: pd.DataFrame) -> str:
     warm = "" if pd.isna(row["warm_s"]) else f", warm median {seconds(float(row['warm_s']))}"
     return (
         f"{place}: clients {row['clients']:.0f}, attempts {row['attempts']:.0f}, {row['failures']:.0f} failed, "
-        f"{row['cold']:.0f} cold{warm}, {row['gb_s']:.0f} GB-s."
+        f"{row['cold']:.0f} cold{warm}, {row['gb_s']:.0f} GB-s{_money(usd)}."
     )
+
+
+def _money(usd: pd.DataFrame) -> str:
+    """Say what a place's functions would cost a round, by its own prices; nothing if it has none of its own."""
+    if usd.empty:
+        return ""
+    per_round = write(float(usd["usd_per_round"].median()), "usd")
+    return f", {per_round} a round at prices of {', '.join(usd['pricing'].unique())}"
 
 
 def _shares(tables: Tables) -> str:

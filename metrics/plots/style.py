@@ -65,6 +65,7 @@ PHASES = {
 ROLES = {
     "client": "#009E73",
     "aggregator": "#CC79A7",
+    "invoker": "#117733",
     "controller": "#999999",
     "emulator": "#56B4E9",
     "openwhisk": "#0072B2",
@@ -77,6 +78,7 @@ ROLES = {
 COST_ITEMS = {
     "functions": "#56B4E9",
     "vm": "#D55E00",
+    "invokers": "#009E73",
     "aggregator": "#CC79A7",
     "controller": "#999999",
     "store": "#F0E442",

@@ -49,6 +49,8 @@ def suited(name: str, tables: Tables) -> Tables:
         far = calls["run_id"].str.startswith("openwhisk") & calls["client_id"].ge(5)
         calls["fabric_group"] = calls["fabric_group"].astype("object")
         calls.loc[far, ["platform", "fabric_group"]] = "google", "cloud"
+    if name == "topology":
+        return in_two_cells(tables, config='{"topology": {"name": "fedkeeper"}}')
     if name == "faults":
         calls = tables["invocations"]
         functions = calls["run_id"].str.startswith("openwhisk")

@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from metrics.by_platform import usd_by_place
 from metrics.cost.bill import COLUMNS, ITEMS, price
 from metrics.cost.breakeven import break_evens
-from metrics.cost.prices import PriceBook
+from metrics.cost.prices import OWN_BOARD, OWN_BOARDS_PRICE, PlacePrice, PriceBook
 from metrics.cost.summary import headline, per_scenario
 from metrics.kpis import per_run
 from metrics.tables import COST, load
@@ -200,3 +201,52 @@ def test_pairs_are_of_one_seed(make_experiment: Callable[..., Path], book_maker:
         ("inprocess", 0),
         ("inprocess", 1),
     ]
+
+
+def test_invokers_are_an_item_of_their_own_and_hold_up_their_round(tables: Tables, book_maker: Maker) -> None:
+    calls = tables["invocations"]
+    clients = calls[calls["run_id"] == "openwhisk-0"]
+    invokers = clients.assign(
+        function="invoker", provider_s=clients["provider_s"] + 0.2, memory_limit_bytes=128 * 2**20
+    )
+    relayed = {**tables, "invocations": pd.concat([calls, invokers], ignore_index=True)}
+    plain = price(tables, book_maker())
+    found = price(relayed, book_maker())
+    invoked = 10 * (0.8 * 1e-5 / 8 + 1e-6)  # 0.75 s are eight steps
+    assert items(found, "openwhisk-0", 2)["invokers"] == pytest.approx(invoked)
+    assert items(found, "openwhisk-0", 2)["functions"] == items(plain, "openwhisk-0", 2)["functions"]
+    assert items(found, "openwhisk-0", 2)["egress"] == items(plain, "openwhisk-0", 2)["egress"]
+    held = [bill.query("run_id == 'openwhisk-0' and server_round == 2")["held_s"].iloc[0] for bill in (plain, found)]
+    assert held[1] - held[0] == pytest.approx(0.2)
+
+
+def test_each_group_of_a_fabric_has_its_own_price(tables: Tables, book_maker: Maker) -> None:
+    calls = tables["invocations"]
+    mine = calls["run_id"] == "openwhisk-0"
+    calls["fabric_group"] = calls["fabric_group"].astype("object")
+    calls.loc[mine, "fabric_group"] = ["edge" if client < 4 else "cloud" for client in calls.loc[mine, "client_id"]]
+    aggregator = calls[mine].iloc[[-1]].assign(function="aggregator", client_id=None, fabric_group=None)
+    fabric = {**tables, "invocations": pd.concat([calls, aggregator], ignore_index=True)}
+    book = book_maker()
+    twice = replace(book.function, per_gb_s=2e-5, source="a dear list")
+    cloud = PlacePrice(group="cloud", pricing="dear", function=twice, has_aggregator=True)
+    free = PlacePrice(group="edge", pricing=OWN_BOARD, function=OWN_BOARDS_PRICE)
+    bill = price(fabric, replace(book, places=(free, cloud)))
+    rows = bill.query("run_id == 'openwhisk-0' and server_round == 3").set_index(["item", "fabric_group"])
+    assert rows.loc[("functions", "edge"), "usd"] == 0.0
+    assert rows.loc[("functions", "cloud"), "usd"] == pytest.approx(6 * (0.6 * 2e-5 + 1e-6))
+    assert rows.loc[("aggregator", "cloud"), "usd"] == pytest.approx(0.6 * 2e-5 + 1e-6)
+    assert rows.loc[("functions", "cloud"), "source"].startswith("dear: a dear list")
+    told = usd_by_place({**fabric, COST: bill}).set_index("place")["usd_per_round"]
+    assert told["edge"] == 0.0
+    assert told["cloud"] == pytest.approx((3 * 6 + 1) * (0.6 * 2e-5 + 1e-6) / 3)
+    whole = per_scenario({**fabric, COST: bill}).set_index("run_id")["usd"]
+    assert whole["openwhisk-0"] == pytest.approx(bill.loc[bill["run_id"] == "openwhisk-0", "usd"].sum())
+
+
+def test_a_group_without_a_known_price_leaves_the_whole_unknown(tables: Tables, book_maker: Maker) -> None:
+    tables["invocations"]["fabric_group"] = "edge"
+    book = book_maker()
+    nobody_knows = replace(book.function, per_gb_s=None)
+    bill = price(tables, replace(book, places=(PlacePrice(group="edge", pricing="?", function=nobody_knows),)))
+    assert per_scenario({**tables, COST: bill}).set_index("run_id")["usd"].isna()["openwhisk-0"]
