@@ -45,8 +45,9 @@ RGG = Source(
     short="r-gg 2024",
     citation="r-gg, github.com/r-gg/serverless-computing, result tables of 2024-02",
     differences=(
-        "OpenWhisk on kind against a hand-written server, another machine, EMNIST digits (ours: MNIST). Its two sides differed in "
-        "learning rate, pixel scale, initial weights and averaging: its accuracies are no comparison and not drawn."
+        "OpenWhisk on kind against a hand-written server, another machine, EMNIST digits (ours: MNIST). Its two "
+        "sides differed in learning rate, pixel scale, initial weights and averaging: its accuracies are no "
+        "comparison and not drawn."
     ),
 )
 
