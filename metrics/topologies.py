@@ -16,7 +16,7 @@ from metrics.tables import COST
 
 DIRECT, FEDKEEPER = "direct", "fedkeeper"
 DIFFERENCE, RATIO = "difference", "ratio"
-MEASURES = {"median_round_s": "s", "function_usd_per_round": "usd", "usd_per_round": "usd"}
+MEASURES = {"median_round_s": "s", "median_round_function_usd": "usd", "usd_per_round": "usd"}
 _BY_USE = ("functions", "invokers", "aggregator")
 _BACKEND = "openwhisk"
 
@@ -31,19 +31,20 @@ def topologies(tables: Tables) -> pd.DataFrame:
         direct, of each pair) and ``ratio`` (fedkeeper over direct): ``n`` pairs, their median ``value`` with the exact
         interval ``low`` to ``high`` and its ``coverage`` (null below n = 6), and for the difference ``p_value`` (of no
         difference, by permutation of signs). Measures: ``median_round_s``, the median round of a run;
-        ``function_usd_per_round``, what its functions are billed for, invokers included; ``usd_per_round``, all items.
+        ``median_round_function_usd``, what functions are billed for in the median round, invokers included;
+        ``usd_per_round``, all items, cold first rounds too.
     """
     runs = per_run(tables)
     runs = runs[(runs["status"] == "success") & (runs["backend"] == _BACKEND)]
     function_usd = runs["run_id"].map(_function_usd(tables)).astype("float64")  # of no runs, not of text
-    runs = runs.assign(function_usd_per_round=function_usd / runs["rounds"])
+    runs = runs.assign(median_round_function_usd=function_usd)
     latest = runs.drop_duplicates([*PAIRED_BY, "topology"], keep="last")
     rows = [row for cell, of_cell in latest.groupby("cell", sort=False) for row in _of_cell(str(cell), of_cell)]
     return pd.DataFrame(rows)
 
 
 def _function_usd(tables: Tables) -> pd.Series[float]:
-    """Return what each run's functions would cost in its rounds, under the first scenario; null without a price."""
+    """Return what functions would cost in the median round of each run, by the first scenario; null without a price."""
     cost = tables.get(COST)
     if cost is None or cost.empty:
         return pd.Series(dtype="float64")
@@ -51,8 +52,9 @@ def _function_usd(tables: Tables) -> pd.Series[float]:
     mine = cost.merge(first, on=["run_id", "pricing", "memory_mb"])
     mine = mine[mine["item"].isin(_BY_USE) & (mine["server_round"] != AROUND)]
     mine = mine.drop_duplicates(["run_id", "server_round", "item", "fabric_group"])
-    sums: pd.Series[float] = mine.groupby("run_id")["usd"].agg(lambda usd: usd.sum(skipna=False))
-    return sums
+    sums = mine.groupby(["run_id", "server_round"])["usd"].agg(lambda usd: usd.sum(skipna=False))
+    medians: pd.Series[float] = sums.groupby(level="run_id").agg(lambda usd: usd.median(skipna=False))
+    return medians
 
 
 def _of_cell(cell: str, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:

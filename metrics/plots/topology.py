@@ -21,8 +21,8 @@ from metrics.units import write, write_median
 _COLOURS = {DIRECT: "#0072B2", FEDKEEPER: "#D55E00", DIFFERENCE: "#333333"}
 _TITLES = {
     "median_round_s": "Median round",
-    "function_usd_per_round": "Functions, USD per round",
-    "usd_per_round": "All items, USD per round",
+    "median_round_function_usd": "Functions, USD, median round",
+    "usd_per_round": "All items, USD per round, mean",
 }
 _ROWS = {DIRECT: "direct", FEDKEEPER: "fedkeeper", DIFFERENCE: "fedkeeper\nless direct"}
 

@@ -44,9 +44,9 @@ def test_six_pairs_have_an_interval_of_their_differences(make_experiment: Callab
     assert slower["p_value"] == pytest.approx(2 / 2**6)  # all six in one direction
     direct, fedkeeper = (found.loc[("median_round_s", kind), "value"] for kind in ("direct", "fedkeeper"))
     assert fedkeeper - direct == pytest.approx(2.0)
-    assert found.loc[("function_usd_per_round", "ratio"), "value"] == pytest.approx(1.5)
+    assert found.loc[("median_round_function_usd", "ratio"), "value"] == pytest.approx(1.5)
     more = found.loc[("usd_per_round", "difference"), "value"]
-    assert more == pytest.approx(found.loc[("function_usd_per_round", "difference"), "value"])
+    assert more == pytest.approx(found.loc[("median_round_function_usd", "difference"), "value"])
     assert more == pytest.approx(0.5 * 10 * (0.6 * 1e-5 + 1e-6))  # half of ten clients a round
 
 
