@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 
 _NS = 1_000_000_000
 _MIB = 2**20
+_START_APART = ("openfaas",)  # platforms whose duration begins when a container has the request
 _UNHEARD = ("no answer", "no record")
 UNITS = ("gb_s", "vcpu_s", "ghz_s", "requests")
 
@@ -99,11 +100,13 @@ def usage(calls: pd.DataFrame, price: FunctionPrice, memory_mb: int | None = Non
 def attempt_seconds(calls: pd.DataFrame) -> pd.Series[float]:
     """Return how long each attempt occupied an instance or a worker, cold start included.
 
-    The platform's record says so (``provider_s``). Without one, the worker's own clock and its cold start; without an
-    answer, the controller's clock, which is more than was used.
+    The platform's record says so (``provider_s``; OpenFaaS's has no start in it, which is then the worker's). Without
+    one, the worker's own clock and its cold start; without an answer, the controller's clock, which is more than was
+    used.
     """
-    own = calls["function_s"].astype("float64") + calls["cold_start_s"].astype("float64").fillna(0.0)
-    recorded = calls["provider_s"].astype("float64")
+    start = calls["cold_start_s"].astype("float64").fillna(0.0)
+    own = calls["function_s"].astype("float64") + start
+    recorded = calls["provider_s"].astype("float64") + start.where(calls["platform"].isin(_START_APART), 0.0)
     seconds: pd.Series[float] = recorded.fillna(own).fillna(calls["client_s"].astype("float64")).fillna(0.0)
     return seconds
 

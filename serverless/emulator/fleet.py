@@ -78,7 +78,7 @@ class Fleet:
                 await self._until_ready(container)
                 container.is_initialized = True
             reply = await container.send(request, timeout_s)
-            keep = True
+            keep = container.outlives(reply)
             return reply
         except ContainerGoneError:
             log.warning("a container of %s ended; it wrote last:\n%s", service.name, await container.last_words())

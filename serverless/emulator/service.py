@@ -124,6 +124,10 @@ class ServiceContainer(Container):
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
             raise ContainerGoneError from error
 
+    def outlives(self, reply: Reply) -> bool:
+        """Whether the container is good for another request after this answer."""
+        return True
+
     def pause(self) -> None:
         """Leave it running: neither platform stops the processes of an idle container."""
 
@@ -148,6 +152,10 @@ class WatchdogContainer(ServiceContainer):
             "http_upstream_url": upstream,
         }
         return image | super()._environment()
+
+    def outlives(self, reply: Reply) -> bool:
+        """See :meth:`ServiceContainer.outlives`: a watchdog whose function has ended says so, and then ends as well."""
+        return not (reply.status == 500 and "X-OpenFaaS-Internal" in reply.headers)
 
 
 class FrameworkContainer(ServiceContainer):

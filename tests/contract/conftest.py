@@ -26,18 +26,24 @@ from serverless.platforms.protocol import FunctionSpec
 
 BEHAVIOUR = """
 import os, sys, time
+from metrics.clocks import now
+from metrics.probe import Probe
+READY_AT = now()
 calls = 0
 
 def behave(params):
     global calls
     calls += 1
+    probe = Probe(ready_at=READY_AT)
     time.sleep(params.get("sleep_s", 0))
     if "fail" in params:
         raise ValueError(params["fail"])
     if "exit" in params:
         os._exit(params["exit"])
     eaten = b"x" * (params.get("eat_mb", 0) << 20)
-    return {"pid": os.getpid(), "calls": calls, "version": "VERSION", "got": params, "bytes": len(eaten)}
+    time.sleep(params.get("then_sleep_s", 0))
+    return {"pid": os.getpid(), "calls": calls, "version": "VERSION", "got": params, "bytes": len(eaten),
+            "spans": [(span.phase, span.start, span.end) for span in probe.report().spans]}
 """
 WRAPPERS = {
     "openfaas": """
@@ -47,6 +53,7 @@ if __name__ == "__main__":
 """,
     "google": """
 from serverless.functions import google
+google.born_with_this_process()
 def main(request):
     return google.answer(request, behave)
 """,

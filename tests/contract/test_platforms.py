@@ -8,6 +8,7 @@ import time
 import psutil
 import pytest
 
+from metrics.clocks import process_started_at
 from serverless.platforms.google.client import GoogleClient
 from serverless.platforms.google.config import GoogleSettings
 from serverless.platforms.google.tokens import OneToken
@@ -71,6 +72,7 @@ def test_two_at_once_have_a_container_each_and_a_third_is_throttled(tools):
         thread.join()
     assert (third.error_kind, third.may_have_run, third.result) == ("throttled", False, None)
     assert third.error
+    assert third.activation_id is None  # an id is of a call that ran: it would be billed
     assert [one.error_kind for one in seen] == [None, None]
     assert len({one.result["pid"] for one in seen}) == 2
 
@@ -97,6 +99,27 @@ def test_a_function_above_its_memory_is_killed_and_the_next_call_has_a_new_conta
     after = tools.invoke(spec)
     assert (after.error_kind, after.result["calls"]) == (None, 1)
     assert after.result["pid"] != before
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_without_control_groups_the_memory_of_all_processes_together_counts(start, name):
+    tools = start(name, memory_enforcement="watchdog")
+    assert tools.handle.memory_enforcement == "watchdog"
+    spec = tools.deploy(memory_mb=192)
+    assert tools.invoke(spec).error_kind is None
+    assert tools.invoke(spec, eat_mb=400, then_sleep_s=3).error_kind == "function gone"
+    assert tools.invoke(spec).result["calls"] == 1
+
+
+def test_a_cold_start_counts_from_the_birth_of_the_container(tools):
+    tools.deploy()
+    ((phase, born_at, ready_at),) = tools.invoke().result["spans"]
+    births = sorted(process_started_at(process.pid) for process in tools.processes())
+    first = births[0] if tools.name == "google" else births[1]  # OpenFaaS: the function's process, beside the watchdog
+    assert phase == "cold_start"
+    assert abs(born_at - first) < 0.03  # ticks of 10 ms
+    assert ready_at > born_at
+    assert tools.invoke().result["spans"] == []
 
 
 def test_a_function_that_exits_is_replaced(tools):
@@ -161,7 +184,7 @@ def test_nobody_there_cannot_have_run_and_is_told_with_advice(tmp_path, monkeypa
         OpenFaasClient(nobody, "a:b", OpenFaasSettings(request_timeout_s=0.2)).invoke(spec, {}),
         GoogleClient(nobody, OneToken("t"), GoogleSettings(request_timeout_s=0.2)).invoke(spec, {}, nobody),
     ):
-        assert (found.error_kind, found.may_have_run) == ("unreachable", False)
+        assert (found.error_kind, found.may_have_run, found.activation_id) == ("unreachable", False, None)
     gateway = OpenFaasSettings(api_host=nobody, request_timeout_s=0.2)
     with pytest.raises(PlatformError, match=r"cannot be reached.*platform\.api_host"), open_platform(gateway, tmp_path):
         pass

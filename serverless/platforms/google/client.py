@@ -118,11 +118,12 @@ class GoogleClient:
             auth = BearerIdentity(self.tokens, url)
             answer = self._open.send("POST", url, json=dict(params), headers=headers, auth=auth, timeout_s=limit_s)
         except requests.RequestException as error:
-            unsent = is_unsent(error)
             told = f"{type(error).__name__}: {error}"
-            return Invocation(trace, None, "unreachable" if unsent else "no answer", told, may_have_run=not unsent)
+            if is_unsent(error):
+                return Invocation(None, None, "unreachable", told, may_have_run=False)
+            return Invocation(trace, None, "no answer", told)
         except PlatformError as error:
-            return Invocation(trace, None, "unauthorized", str(error), may_have_run=False)
+            return Invocation(None, None, "unauthorized", str(error), may_have_run=False)
         return _read(answer, trace)
 
     def _url(self, name: str) -> str:
@@ -168,4 +169,5 @@ def _read(answer: requests.Response, trace: str) -> Invocation:
         kind = "application error"
     else:
         kind = _KINDS.get(status, f"HTTP {status}")
-    return Invocation(trace, None, kind, error or "no words", may_have_run=status not in _NOT_RUN)
+    ran = status not in _NOT_RUN
+    return Invocation(trace if ran else None, None, kind, error or "no words", may_have_run=ran)

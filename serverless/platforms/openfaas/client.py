@@ -115,7 +115,8 @@ class OpenFaasClient:
         except requests.RequestException as error:
             kind = "unreachable" if is_unsent(error) else "no answer"
             told = f"{type(error).__name__}: {error}"
-            return Invocation(named[CALL_ID], None, kind, told, may_have_run=not is_unsent(error))
+            ran = not is_unsent(error)
+            return Invocation(named[CALL_ID] if ran else None, None, kind, told, may_have_run=ran)
 
 
 def read_answer(
@@ -155,7 +156,8 @@ def read_reply(
         error = error or headers.get(_INTERNAL, "") or "no words"
     if kind is None:
         return Invocation(call_id, said, provider_s=provider_s)
-    return Invocation(call_id, None, kind, error, may_have_run=status not in _NOT_RUN, provider_s=provider_s)
+    ran = status not in _NOT_RUN
+    return Invocation(call_id if ran else None, None, kind, error, may_have_run=ran, provider_s=provider_s)
 
 
 def _seconds(text: str | None) -> float | None:
