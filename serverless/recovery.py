@@ -40,6 +40,9 @@ class NotedInvoker(Invoker):
     outlives_keeper: bool
     known: Mapping[str, Any] = field(default_factory=dict)
     _rows: dict[tuple[int, int], list[InvocationRow]] = field(default_factory=dict)
+    _orphans: dict[tuple[int, int, int], float] = field(
+        default_factory=dict
+    )  # of an earlier keeper: when they were sent
 
     def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:
         """See :class:`~serverless.invoker.Invoker`; raises :class:`RegisterError` if another keeper is at it too."""
@@ -115,6 +118,7 @@ class NotedInvoker(Invoker):
             task.earlier -= 1
             task.rows[activation.attempt] = lost
             task.unheard = (activation.attempt,)
+            self._orphans[work.server_round, activation.client_id, activation.attempt] = lost.submitted_at
         self._rows[work.server_round, activation.client_id] = list(task.rows.values())
         return task
 
@@ -122,8 +126,8 @@ class NotedInvoker(Invoker):
         """Let an attempt of an earlier keeper's that may still run come to its end, before it is made again."""
         if not self.outlives_keeper or work.client_id is None:
             return
-        sent = {row.attempt: row.submitted_at for row in self._rows[work.server_round, work.client_id]}
-        ends_at = max((sent[attempt] + self.function.timeout_s for attempt in unheard if attempt in sent), default=0.0)
+        sent = [self._orphans.get((work.server_round, work.client_id, attempt), 0.0) for attempt in unheard]
+        ends_at = max(sent, default=0.0) + self.function.timeout_s
         while now() < ends_at and not any(work.result_of(attempt) is not None for attempt in unheard):
             time.sleep(_LOOK_EVERY_S)
 
