@@ -2,13 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from metrics.clocks import now
+from serverless import recovery
 from serverless.dispatcher import Dispatcher, Retries
 from serverless.invoker import NOT_SENT, Attempted, Invoker, Success, Work
-from serverless.platforms.protocol import FunctionSpec
+from serverless.platforms.protocol import FunctionSpec, Invocation
 from serverless.recovery import NotedInvoker
 from serverless.register import Client, RegisterError, open_register
 
@@ -68,3 +70,15 @@ def test_a_straggler_that_was_never_sent_is_told_as_such(ended, kind):
         gate.set()
         made.see_off(20)
     assert [(row.attempt, row.error_kind, row.provider_s) for row in late] == [(1, kind, None)]
+
+
+def test_a_keepers_own_failed_attempt_is_not_waited_for_where_the_platform_outlives_it(noted, monkeypatch):
+    class Failing(Untouched):
+        def invoke(self, function, params):
+            return Invocation("a", None, "application error", "it raised")
+
+    monkeypatch.setattr(recovery.time, "sleep", lambda _: pytest.fail("it waited"))
+    failing = replace(noted, platform=Failing(), outlives_keeper=True)
+    first = failing.attempt(work(3), 1)
+    assert first.may_be_done
+    assert failing.attempt(work(3), 2, [1]).row.attempt == 2
