@@ -22,6 +22,7 @@ from serverless.answers import CORRUPT_UPDATE
 from serverless.functions.backoff import jittered_s
 from serverless.invoker import NOT_SENT, Attempted, Success, Work
 from serverless.platforms.protocol import FunctionSpec
+from serverless.stragglers import discarded
 
 
 class Attempts(Protocol):
@@ -91,6 +92,17 @@ class Task:
     def next_number(self) -> int:
         """Number of the attempt that is out, or would be next."""
         return self.earlier + len(self.rows) + 1
+
+    def answered_at(self) -> float:
+        """Return when the attempt that counts was answered, in seconds since the epoch; infinite if none counts."""
+        row = self.rows[self.success.attempt] if self.success else None
+        return row.submitted_at + (row.client_s or 0.0) if row else float("inf")
+
+    def set_aside(self) -> None:
+        """Discard what counted, because its round has enough."""
+        if self.success:
+            number, self.success = self.success.attempt, None
+            self.rows[number] = discarded(self.rows[number])
 
     def take_back(self) -> None:
         """Let nothing of it count after all, because an update turned out to be corrupt."""

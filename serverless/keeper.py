@@ -154,7 +154,10 @@ class Keeper:
         """Invoke a function for every selected client."""
         works = [training(self.objects, this.number, client, self.num_examples[client]) for client in selected]
         this.invoked_at = now()
-        this.trainings = self.clients.take(self.picked_up(works))
+        this.trainings = self.picked_up(works)
+        this.set_surplus_aside(self.policy)
+        if not self.policy.is_closed(this.tally()):
+            self.clients.take(this.trainings)
 
     def _collect(self, this: Round) -> None:
         """Wait until the policy closes the round."""
@@ -206,7 +209,7 @@ class Keeper:
             run_id=self.recorder.run_id,
             server_round=this.number,
             started_at=this.clock.started_at,
-            stragglers=left.out,
+            stragglers=left.out + this.surplus,
             **{name: average.result[name] for name in ("test_accuracy", "test_loss", "weights_sha256")},
         )
         self.recorder.checkpoint(this.number, None, states)  # the weights themselves are in the store

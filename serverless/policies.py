@@ -47,6 +47,9 @@ class RoundPolicy(Protocol):
     def needs(self, invited: int) -> int:
         """Return the fewest updates that a round can be closed with."""
 
+    def counts(self, invited: int) -> int:
+        """Return the most updates that a round is closed with."""
+
     def is_closed(self, tally: Tally) -> bool:
         """Whether the round is closed; once true, more arrivals or time do not make it false."""
 
@@ -64,6 +67,10 @@ class WaitAll:
     deadline_s: float | None = None
 
     def needs(self, invited: int) -> int:
+        """See :class:`RoundPolicy`."""
+        return invited
+
+    def counts(self, invited: int) -> int:
         """See :class:`RoundPolicy`."""
         return invited
 
@@ -93,6 +100,10 @@ class FirstK:
             raise ValueError(f"k={self.k}: a round must wait for 1 update or more")
 
     def needs(self, invited: int) -> int:
+        """See :class:`RoundPolicy`."""
+        return self.k
+
+    def counts(self, invited: int) -> int:
         """See :class:`RoundPolicy`."""
         return self.k
 
@@ -132,6 +143,10 @@ class Deadline:
     def needs(self, invited: int) -> int:
         """See :class:`RoundPolicy`."""
         return self.min_updates
+
+    def counts(self, invited: int) -> int:
+        """See :class:`RoundPolicy`."""
+        return invited
 
     def is_closed(self, tally: Tally) -> bool:
         """See :class:`RoundPolicy`."""

@@ -22,6 +22,8 @@ class Round:
         One task per selected client, in ascending client order.
     averages
         The aggregator's tasks: more than one if updates turned out to be corrupt.
+    surplus
+        Updates that arrived but do not count; see :meth:`set_surplus_aside`.
     """
 
     number: int
@@ -29,6 +31,7 @@ class Round:
     trainings: list[Task] = field(default_factory=list)
     averages: list[Task] = field(default_factory=list)
     invoked_at: float = 0.0
+    surplus: int = 0
 
     def tally(self) -> Tally:
         """Count the clients that have delivered, and those that have failed for good."""
@@ -38,6 +41,14 @@ class Round:
             failed=sum(task.error is not None for task in self.trainings),
             elapsed_s=now() - self.invoked_at,
         )
+
+    def set_surplus_aside(self, policy: RoundPolicy) -> None:
+        """Discard what arrived after enough had, while no keeper was there to close the round."""
+        arrived = sorted((task for task in self.trainings if task.success), key=Task.answered_at)
+        surplus = arrived[policy.counts(len(self.trainings)) :]
+        self.surplus = len(surplus)
+        for task in surplus:
+            task.set_aside()
 
     def updates(self) -> list[Update]:
         """Return the updates that have arrived, in ascending client order."""

@@ -12,6 +12,7 @@ from metrics.tables import read_run
 from serverless import keeper
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
+from serverless.policies import FirstK, WaitAll
 from serverless.register import open_register
 from serverless.register_database import RegisterSettings
 from serverless.storage import DirectorySettings
@@ -22,13 +23,14 @@ from tests.serverless.local_platform import LocalPlatform
 
 JOB = FederatedJob(model="mlp50", clients=6, clients_per_round=4, rounds=3, local_epochs=1, batch_size=20, seed=3)
 SECOND_ROUND = select_clients(JOB, 2)
+WAIT_ALL = WaitAll()
 
 
 @pytest.fixture
 def learn(small_mnist, mnist_settings, monkeypatch):
     """Make a run, or go on with one, in a folder; return the platform that it ran on, and its final hash."""
 
-    def run(directory, script=lambda call: "ok", part=0, job=JOB, **platform):
+    def run(directory, script=lambda call: "ok", part=0, job=JOB, policy=WAIT_ALL, **platform):
         local = LocalPlatform(script)
 
         @contextmanager
@@ -44,6 +46,7 @@ def learn(small_mnist, mnist_settings, monkeypatch):
             client=FunctionSpec("client", memory_mb=256, timeout_s=3.0),
             aggregator=FunctionSpec("aggregator", memory_mb=256, timeout_s=5.0),
             in_flight=1,
+            policy=policy,
             register=RegisterSettings(f"sqlite:///{directory}/register.sqlite"),
         )
         directory.mkdir(exist_ok=True)
@@ -100,6 +103,18 @@ def test_when_only_the_average_was_lost_only_the_average_is_made_again(learn, tm
     platform, final = learn(tmp_path / "broken", part=1)
     assert trained(platform, 2) == []
     assert final == unbroken
+
+
+def test_of_more_updates_than_a_round_counts_the_first_ones_count(learn, tmp_path):
+    """Answers came while no keeper was there to close the round after the first two."""
+    killed(learn, tmp_path / "broken", ("aggregator", 2, None))
+    platform, _ = learn(tmp_path / "broken", part=1, policy=FirstK(2))
+    assert trained(platform, 2) == []
+    calls = read_run(tmp_path / "broken", "invocations").to_pandas()
+    of_round = calls[(calls["server_round"] == 2) & (calls["function"] == "client")].set_index("client_id")["status"]
+    assert of_round.to_dict() == dict(zip(SECOND_ROUND, ["success", "success", "discarded", "discarded"], strict=True))
+    rounds = read_run(tmp_path / "broken", "rounds").to_pandas().set_index("server_round")
+    assert rounds.loc[2, ["clients", "stragglers"]].tolist() == [2, 2]
 
 
 def test_the_lost_attempt_is_a_failed_row_and_the_next_has_another_number(learn, tmp_path):
