@@ -16,7 +16,7 @@ import typing
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -262,8 +262,11 @@ def read_rows(path: Path, row: type[Row]) -> pa.Table:
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     whole = text[: text.rfind("\n") + 1].splitlines()
-    defaults = {column.name: column.default for column in fields(row) if column.default is not MISSING}
-    return pa.Table.from_pylist([defaults | json.loads(line) for line in whole], schema=schema(row))
+    return pa.Table.from_pylist([_defaults(row) | json.loads(line) for line in whole], schema=schema(row))
+
+
+def _defaults(row: type[Row]) -> dict[str, Any]:
+    return {column.name: column.default for column in fields(row) if column.default is not MISSING}
 
 
 def collect(experiment: Path, cells: Sequence[Path] = ()) -> dict[str, pd.DataFrame]:
@@ -298,7 +301,7 @@ def load(experiment: Path, *, any_version: bool = False) -> dict[str, pd.DataFra
     Parameters
     ----------
     any_version
-        Whether to take tables of another schema version as they are, with null for what they do not have.
+        Whether to take tables of another schema version as they are, with null or a default for what they do not have.
 
     Raises
     ------
@@ -317,10 +320,20 @@ def load(experiment: Path, *, any_version: bool = False) -> dict[str, pd.DataFra
     frames = {name: pd.read_parquet(experiment / f"{name}.parquet") for name in names}
     if not any_version:
         _check_versions(experiment, frames)
-    return {
-        name: frame.reindex(columns=schema(TABLES[name]).names) if name in TABLES else frame
-        for name, frame in frames.items()
+    return {name: _with_younger_columns(name, frame) for name, frame in frames.items()}
+
+
+def _with_younger_columns(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the columns that were added after it was written, as :func:`read_rows` does."""
+    if name == COST:
+        return frame if "fabric_group" in frame else frame.assign(fabric_group=pd.Series(dtype="str"))
+    columns, defaults = schema(TABLES[name]), _defaults(TABLES[name])
+    younger = {
+        column.name: pa.array([defaults[column.name]] * len(frame), column.type).to_pandas().set_axis(frame.index)
+        for column in columns
+        if column.name in defaults and column.name not in frame
     }
+    return frame.assign(**younger).reindex(columns=columns.names)
 
 
 def _check_versions(experiment: Path, frames: dict[str, pd.DataFrame]) -> None:

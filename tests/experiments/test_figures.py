@@ -14,6 +14,8 @@ from experiments.figures import main
 from metrics.plots import FIGURES
 from metrics.tables import collect
 
+EVIDENCE = sorted((Path(__file__).resolve().parents[2] / "results" / "evidence").iterdir())
+
 
 def test_every_figure_is_drawn_and_named_or_skipped_with_a_reason(
     make_experiment: Callable[..., Path], capsys: pytest.CaptureFixture[str]
@@ -135,3 +137,13 @@ def test_figures_need_neither_tensorflow_nor_a_backend(make_experiment: Callable
         [sys.executable, "-c", script, str(make_experiment())], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", EVIDENCE, ids=lambda folder: folder.name)
+def test_kept_results_are_still_drawn_whatever_columns_came_later(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(folder), "figure=all", f"out={tmp_path}"]) == 0
+    drawn = {Path(line).name for line in capsys.readouterr().out.splitlines()}
+    assert {path.name for path in (folder / "figures").iterdir()} <= drawn
