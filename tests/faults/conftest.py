@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-matrix", metavar="FILE", type=Path, help="write the fault matrix to this file")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: the keeper is patched as long as it stands
 def world(tmp_path_factory: pytest.TempPathFactory, mnist_settings: DataSettings) -> Iterator[World]:
     """Servers and proxies, shared."""
     with small_world(tmp_path_factory.mktemp("faults"), mnist_settings) as shared:
