@@ -65,8 +65,8 @@ async def _delete(request: web.Request) -> web.Response:
 async def _invoke(request: web.Request) -> web.Response:
     controller = request.app[CONTROLLER]
     path = _path(request)
-    controller.throttle.check()
     size, allowed = len(await received(request)), controller.settings.max_payload_bytes
+    controller.throttle.check()  # once all has arrived: nothing may come between this and the activation that counts
     if size > allowed:
         raise ApiError(413, messages.too_big("Request", size, allowed))
     wait_s = _wait_s(request) if flag(request, "blocking") else 0.0
