@@ -15,8 +15,7 @@ _GIB = 2**30
 def placed(invocations: pd.DataFrame) -> pd.DataFrame:
     """Return the attempts of clients on platforms, with ``place``: the fabric's group, else the platform."""
     calls = invocations[(invocations["function"] == "client") & invocations["platform"].notna()]
-    groups = calls["fabric_group"] if "fabric_group" in calls else calls["platform"]
-    return calls.assign(place=groups.fillna(calls["platform"]))
+    return calls.assign(place=calls["fabric_group"].fillna(calls["platform"]))
 
 
 def by_platform(invocations: pd.DataFrame) -> pd.DataFrame:
@@ -78,7 +77,7 @@ def usd_by_place(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     columns = ["run_id", "place", "pricing", "usd_per_round"]
     cost = tables.get(COST)
-    if cost is None or "fabric_group" not in cost or cost["fabric_group"].isna().all():
+    if cost is None or cost["fabric_group"].isna().all():
         return pd.DataFrame(columns=columns)
     mine = cost[cost["fabric_group"].notna()].drop_duplicates(["run_id", "server_round", "item", "fabric_group"])
     mine = mine.assign(place=mine["fabric_group"], pricing=mine["source"].str.partition(": ")[0])

@@ -114,7 +114,7 @@ def _money(usd: pd.DataFrame) -> str:
 def _shares(tables: Tables) -> str:
     """Say how speeds were made to differ, where they were."""
     calls = placed(tables["invocations"])
-    if "cpu_share" not in calls or calls["cpu_share"].isna().all():
+    if calls["cpu_share"].isna().all():
         return ""
     limited = calls[calls["cpu_share"].notna()].drop_duplicates(["place", "cpu_share", "cpu_share_by"])
     how = {"cgroup": "a quota of the kernel", "simulated": "answers held back"}

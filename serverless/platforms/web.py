@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -11,7 +12,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from serverless.functions.backoff import attempts
-from serverless.platforms.protocol import PlatformError
+from serverless.platforms.protocol import Invocation, PlatformError
 
 BACKOFF_S = 0.2  # before a request is sent again
 _PASSING = (429, 502, 503, 504)
@@ -63,14 +64,17 @@ class Web:
         raise PlatformError(f"{self.platform} at {self.address}: {what}: {answer.status_code} {said}{hint}")
 
     def read(self, url: str, kind: type[Any] = dict) -> Any:
-        """Return the JSON value at ``url``.
+        """Return the JSON value at ``url``; raises :class:`PlatformError`, see :meth:`call` and :meth:`value`."""
+        return self.value(self.call("GET", url), url, kind)
+
+    def value(self, answer: requests.Response, url: str, kind: type[Any] = dict) -> Any:
+        """Return the JSON value that ``url`` was answered with.
 
         Raises
         ------
         PlatformError
-            As :meth:`call`; also if the answer is something else, such as somebody's HTML page.
+            If the answer is something else, such as somebody's HTML page.
         """
-        answer = self.call("GET", url)
         try:
             value = answer.json()
         except ValueError:
@@ -132,6 +136,19 @@ def words(answer: requests.Response, said: dict[str, Any]) -> str:
     """Return the platform's own words for an error."""
     error = said.get("error")
     return str(error.get("message") if isinstance(error, dict) else error or answer.text[:_SHOWN])
+
+
+def authorities(ca_file: Path | None, verify_tls: bool) -> bool | str:
+    """Return what a session verifies certificates by: a private authority's file, certifi's authorities, or nothing."""
+    return str(ca_file) if ca_file else verify_tls
+
+
+def unanswered(error: requests.RequestException, activation_id: str | None) -> Invocation:
+    """Tell what became of an invocation that had no answer; it has its id only where it may have run."""
+    told = f"{type(error).__name__}: {error}"
+    if is_unsent(error):
+        return Invocation(None, None, "unreachable", told, may_have_run=False)
+    return Invocation(activation_id, None, "no answer", told)
 
 
 def is_unsent(error: requests.RequestException) -> bool:

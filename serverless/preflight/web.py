@@ -7,6 +7,8 @@ from typing import Literal
 
 import requests
 
+from serverless.platforms.web import authorities
+
 WITHIN_S = 10.0  # to connect, and for an answer
 
 
@@ -20,5 +22,5 @@ def ask(method: Literal["GET", "HEAD"], url: str, ca_file: Path | None, *, verif
     """
     with requests.Session() as session:
         session.trust_env = False
-        trusted = str(ca_file) if ca_file else verify
+        trusted = authorities(ca_file, verify)
         return session.request(method, url, timeout=WITHIN_S, verify=trusted, allow_redirects=False)

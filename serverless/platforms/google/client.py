@@ -18,7 +18,7 @@ from serverless.functions.backoff import attempts
 from serverless.platforms.google.config import GoogleSettings
 from serverless.platforms.google.tokens import Bearer, BearerIdentity, Tokens
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
-from serverless.platforms.web import Web, is_unsent, json_of, words
+from serverless.platforms.web import Web, authorities, json_of, unanswered, words
 
 TRACE = "X-Cloud-Trace-Context"
 POLL_S, POLL_LONGEST_S = 0.05, 5.0  # between looks at an operation
@@ -55,7 +55,7 @@ class GoogleClient:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        verify = str(settings.ca_file) if settings.ca_file else settings.verify_tls
+        verify = authorities(settings.ca_file, settings.verify_tls)
         hint = f"check the account in ${settings.auth_env}: it needs the roles cloudfunctions.developer and run.invoker"
         what = "Google Cloud Functions"
         limit_s = settings.request_timeout_s
@@ -118,10 +118,7 @@ class GoogleClient:
             auth = BearerIdentity(self.tokens, url)
             answer = self._open.send("POST", url, json=dict(params), headers=headers, auth=auth, timeout_s=limit_s)
         except requests.RequestException as error:
-            told = f"{type(error).__name__}: {error}"
-            if is_unsent(error):
-                return Invocation(None, None, "unreachable", told, may_have_run=False)
-            return Invocation(trace, None, "no answer", told)
+            return unanswered(error, trace)
         except PlatformError as error:
             return Invocation(None, None, "unauthorized", str(error), may_have_run=False)
         return _read(answer, trace)

@@ -17,7 +17,7 @@ import requests
 from serverless.functions.openfaas import DEPLOYMENT
 from serverless.platforms.openfaas.config import OpenFaasSettings
 from serverless.platforms.protocol import FunctionSpec, Invocation
-from serverless.platforms.web import Web, is_unsent, json_of, words
+from serverless.platforms.web import Web, authorities, json_of, unanswered, words
 
 CALL_ID, DURATION, CALLBACK = "X-Call-Id", "X-Duration-Seconds", "X-Callback-Url"
 _INTERNAL = "X-OpenFaaS-Internal"  # on answers of the proxy or the watchdog, not of the function
@@ -51,7 +51,7 @@ class OpenFaasClient:
     def __post_init__(self) -> None:
         user, _, password = self.auth.partition(":")
         settings = self.settings
-        verify = str(settings.ca_file) if settings.ca_file else settings.verify_tls
+        verify = authorities(settings.ca_file, settings.verify_tls)
         hint = f"check user:password in ${settings.auth_env}"
         self.web = Web("OpenFaaS", self.api_host, (user, password), verify, settings.request_timeout_s, hint)
 
@@ -64,7 +64,7 @@ class OpenFaasClient:
         """Return the gateway's status of a function, ``None`` if there is none; raises :class:`PlatformError`."""
         url = f"{self.api_host}/system/function/{quote(name)}"
         answer = self.web.call("GET", url, also=(404,))
-        return None if answer.status_code == 404 else self.web.read(url)
+        return None if answer.status_code == 404 else self.web.value(answer, url)
 
     def put(self, deployment: Mapping[str, Any]) -> None:
         """Create a function, or update it if it is there; raises :class:`PlatformError`."""
@@ -113,10 +113,7 @@ class OpenFaasClient:
         try:
             return self.web.send("POST", f"{self.api_host}/{path}", timeout_s=limit_s, json=dict(params), headers=named)
         except requests.RequestException as error:
-            kind = "unreachable" if is_unsent(error) else "no answer"
-            told = f"{type(error).__name__}: {error}"
-            ran = not is_unsent(error)
-            return Invocation(named[CALL_ID] if ran else None, None, kind, told, may_have_run=ran)
+            return unanswered(error, named[CALL_ID])
 
 
 def read_answer(

@@ -22,7 +22,7 @@ from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.records import names, read_record
 from serverless.platforms.openwhisk.rest import Rest
 from serverless.platforms.protocol import FunctionSpec, Invocation
-from serverless.platforms.web import is_unsent, json_of, words
+from serverless.platforms.web import json_of, unanswered, words
 
 POLL_S, POLL_LONGEST_S = 0.05, 1.0  # before the second look at a record, and between later ones
 LOOK_FOR_S = 2.0  # how long a lost answer is looked for among the records
@@ -91,9 +91,7 @@ class OpenWhiskClient:
         try:
             answer = self._rest.send("POST", path, json={**params, INVOCATION: name})
         except requests.RequestException as error:
-            kind = "unreachable" if is_unsent(error) else "no answer"
-            lost = Invocation(None, None, kind, f"{type(error).__name__}: {error}", may_have_run=not is_unsent(error))
-            return self._found(function, name, sent_at, lost)
+            return self._found(function, name, sent_at, unanswered(error, None))
         said = json_of(answer)
         activation_id = said.get("activationId") or answer.headers.get("x-openwhisk-activation-id")
         if answer.status_code == 202:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import requests
 
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
-from serverless.platforms.web import Web
+from serverless.platforms.web import Web, authorities
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Rest:
     def __post_init__(self) -> None:
         user, _, key = self.auth.partition(":")
         settings = self.settings
-        verify = str(settings.ca_file) if settings.ca_file else settings.verify_tls
+        verify = authorities(settings.ca_file, settings.verify_tls)
         hint = f"check the key in ${settings.auth_env}"
         self._web = Web("OpenWhisk", self.api_host, (user, key), verify, settings.request_timeout_s, hint)
         self._namespace = f"{self.api_host}/api/v1/namespaces/{quote(settings.namespace)}/"
