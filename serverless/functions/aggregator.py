@@ -50,11 +50,12 @@ def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
     job = FederatedJob.from_dict(params["job"])
     with probe.phase("aggregate"):
         average, corrupt, bytes_in = _average(job, params["updates"])
-        if corrupt:
-            return {"corrupt": corrupt, "bytes_in": bytes_in, "bytes_out": 0, "work": probe.report().to_dict()}
-        weights = average.result()
-        encoded = dumps(weights)
-        deliver(params["weights_url"], encoded)
+        if not corrupt:
+            weights = average.result()
+            encoded = dumps(weights)
+            deliver(params["weights_url"], encoded)
+    if corrupt:
+        return {"corrupt": corrupt, "bytes_in": bytes_in, "bytes_out": 0, "work": probe.report().to_dict()}
     with probe.phase("fetch"):
         if params["test_sha256"] not in _test_data:  # a warm container has them
             data = fetch(params["test_url"])

@@ -1,7 +1,8 @@
 """A keeper that makes one small run after the other until the time is up; started by ``scripts/soak.py``.
 
 Usage: ``python -m tests.faults.endless FOLDER API_HOST STORE_ENDPOINT MNIST_CACHE UNTIL`` with the credentials in the
-environment; UNTIL in seconds since the epoch. Every run is held to the laws; a line of JSON says so.
+environment; UNTIL in seconds since the epoch. Every run is held to the laws; a line of JSON says so. Every now and then
+it rests, says so, and waits for a line on standard input.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ from tests.faults.world import JOB, Day, behind, few_images, keep_warm
 
 POLICIES: tuple[RoundPolicy, ...] = (WaitAll(), FirstK(2), Deadline(deadline_s=1.0, min_updates=2))
 SOAKED = replace(JOB, rounds=5)
+RESTS = 12  # while it soaks
 
 
 def main(folder: Path, api_host: str, endpoint: str, cache: Path, until: float) -> int:
     """Make runs; return how many there were."""
     mnist = few_images(DataSettings(cache))
+    rest_every_s = (until - time.time()) / RESTS
+    rested = time.time()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeper, "load_mnist", lambda _: mnist)
         keep_warm(patch, folder / "functions.json")
@@ -51,6 +55,10 @@ def main(folder: Path, api_host: str, endpoint: str, cache: Path, until: float) 
             told = {"run": number, "policy": str(policy), "rounds": len(day.rounds), "error_kinds": rows}
             print(json.dumps(told), flush=True)
             shutil.rmtree(directory)
+            if time.time() - rested > rest_every_s:
+                print(json.dumps({"rests_after": number}), flush=True)
+                sys.stdin.readline()
+                rested = time.time()
     return 0
 
 

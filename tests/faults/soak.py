@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -17,13 +18,15 @@ import psutil
 
 from tests.faults.laws import NEVER_SENT
 from tests.faults.random_day import function_rates, platform_steps, store_steps
-from tests.faults.watch import judge, look, table
-from tests.faults.world import Servers, broken_servers
+from tests.faults.watch import Verdict, judge, look, table
+from tests.faults.world import TIMEOUT_S, Servers, broken_servers
 
 ROOT = Path(__file__).resolve().parents[2]
 
 EVERY_S = 1.0
 KEPT_RECORDS = 500  # of the embedded server: its records are no leak
+DESTROY_AFTER_S = 2.0  # at rest no container is left, or it is a leak; ...
+LONGEST_REST_S = TIMEOUT_S + DESTROY_AFTER_S + 20.0  # ... the last function may hang until its limit
 
 
 def main(description: str) -> int:
@@ -33,7 +36,7 @@ def main(description: str) -> int:
     work = options.out / "work"  # of the servers, and of the runs that go on
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    with broken_servers(work, activations_kept=KEPT_RECORDS) as servers:
+    with broken_servers(work, activations_kept=KEPT_RECORDS, destroy_after_s=DESTROY_AFTER_S) as servers:
         servers.platform.plan(*platform_steps(options.seed))
         servers.store.plan(*store_steps(options.seed))
         (work / "functions.json").write_text(json.dumps(function_rates(options.seed)))
@@ -70,22 +73,44 @@ def _soak(options: argparse.Namespace, servers: Servers) -> tuple[pd.DataFrame, 
     command.append(str(start + 60 * options.minutes))
     log = options.out / "keeper.log"
     with log.open("w") as said, (options.out / "keeper.err").open("w") as errors:
-        keeper = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=errors, env={**os.environ, **servers.env})
+        env = {**os.environ, **servers.env}
+        keeper = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=said, stderr=errors, env=env)
         rows: list[dict[str, object]] = []
+        rests = 0
         try:
             while keeper.poll() is None:
-                rows += look(_roles(keeper.pid, servers.emulator_pid), time.time() - start)
-                if len(rows) % (60 * 5) == 0:
-                    print(f"{(time.time() - start) / 60:5.1f} min, {_lines(log)} runs", flush=True)
+                if resting := len(_told(log, "rests_after")) > rests:
+                    _wait_until_idle(servers.emulator_pid)
+                at_s = time.time() - start
+                rows += look(_roles(keeper.pid, servers.emulator_pid), at_s, at_rest=resting)
+                if resting:
+                    rests += 1
+                    print(f"{at_s / 60:5.1f} min, {len(_told(log, 'run'))} runs", flush=True)
+                    _go_on(keeper)
                 time.sleep(EVERY_S)
         finally:
             keeper.kill()
             keeper.wait()
-    return pd.DataFrame(rows), [json.loads(line) for line in log.read_text().splitlines()], keeper.returncode
+    return pd.DataFrame(rows), _told(log, "run"), keeper.returncode
 
 
-def _lines(log: Path) -> int:
-    return log.read_text().count("\n")
+def _told(log: Path, of: str) -> list[dict[str, object]]:
+    whole = log.read_text().rpartition("\n")[0].splitlines()  # not a line that is being written
+    return [told for told in map(json.loads, whole) if of in told]
+
+
+def _go_on(keeper: subprocess.Popen[bytes]) -> None:
+    assert keeper.stdin
+    with suppress(BrokenPipeError):  # if the keeper is dead, its exit code tells
+        keeper.stdin.write(b"\n")
+        keeper.stdin.flush()
+
+
+def _wait_until_idle(emulator: int) -> None:
+    until = time.monotonic() + LONGEST_REST_S
+    while psutil.Process(emulator).children() and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(0.5)  # connections that end with them
 
 
 def _roles(keeper: int, emulator: int) -> dict[str, list[psutil.Process]]:
@@ -101,6 +126,16 @@ def _roles(keeper: int, emulator: int) -> dict[str, list[psutil.Process]]:
     }
 
 
+def _judged(seen: pd.DataFrame) -> tuple[list[Verdict], list[str]]:
+    kept = seen[seen["at_rest"] & (seen["role"] == "containers") & (seen["processes"] > 0)]
+    problems = [f"containers were left at {len(kept)} rests"] if len(kept) else []
+    try:
+        verdicts = judge(seen)
+    except ValueError as error:
+        return [], [*problems, str(error)]
+    return verdicts, [*problems, *(f"{each.role}: {each.what} grows" for each in verdicts if each.leaks)]
+
+
 def _report(
     options: argparse.Namespace,
     seen: pd.DataFrame,
@@ -112,8 +147,7 @@ def _report(
 ) -> bool:
     kinds: Counter[str] = Counter(str(kind or "none") for run in told for kind in run["error_kinds"])
     rows = sum(count for kind, count in kinds.items() if kind not in NEVER_SENT)
-    verdicts = judge(seen)
-    problems = [f"{each.role}: {each.what} grows" for each in verdicts if each.leaks]
+    verdicts, problems = _judged(seen)
     problems += [f"the keeper ended with {code}: see {options.out}/keeper.err"] if code else []
     problems += [f"{sent} invocations were sent, {rows} are in the tables"] if sent != rows and not code else []
     problems += [f"processes are left: {left}"] if left else []

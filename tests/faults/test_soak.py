@@ -17,14 +17,16 @@ SOAK = Path(__file__).parents[2] / "scripts" / "soak.py"
 
 
 def watched(seconds: int, **growth_per_minute: float) -> pd.DataFrame:
-    """What a role with some noise, killed containers and this growth looks like; with a warm-up that must not count."""
+    """What a role with noise, work between a dozen rests and this growth looks like, after a warm-up."""
     rng = np.random.default_rng(seconds)
     at = np.arange(float(seconds))
-    rows = {"at_s": at, "role": "keeper"}
+    rows = {"at_s": at, "at_rest": at % (seconds // 12) == 0, "role": "keeper"}
+    at_work = np.where(rows["at_rest"], 0.0, at / seconds)  # ever more is under way at once: no leak
     for what, level, noise in (("processes", 3.0, 0.0), ("fds", 40.0, 3.0), ("rss_mib", 200.0, 8.0)):
         warming = level * np.exp(-at / (0.05 * seconds))
-        rows[what] = level + growth_per_minute.get(what, 0.0) * at / 60 + rng.normal(0, noise, seconds) - warming
-    rows["processes"] = np.round(rows["processes"]) + (rng.random(seconds) < 0.05)
+        leaked = growth_per_minute.get(what, 0.0) * at / 60
+        rows[what] = level * (1 + at_work) + leaked + rng.normal(0, noise, seconds) - warming
+    rows["processes"] = np.round(rows["processes"])
     return pd.DataFrame(rows)
 
 
@@ -41,6 +43,12 @@ def test_what_grows_in_half_an_hour_is_a_leak(what: str, per_minute: float) -> N
 @pytest.mark.parametrize(("what", "per_minute"), [("processes", 2.0), ("fds", 10.0), ("rss_mib", 40.0)])
 def test_what_grows_fast_is_a_leak_in_two_minutes(what: str, per_minute: float) -> None:
     assert [verdict.what for verdict in judge(watched(120, **{what: per_minute})) if verdict.leaks] == [what]
+
+
+def test_too_few_rests_are_no_verdict() -> None:
+    seen = watched(120)
+    with pytest.raises(ValueError, match="3 rests after the warm-up: at least 4 are needed, soak longer"):
+        judge(seen[~seen["at_rest"] | (seen["at_s"] > 85)])
 
 
 @pytest.mark.slow

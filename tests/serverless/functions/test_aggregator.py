@@ -94,6 +94,11 @@ def test_all_corrupt_updates_are_named_the_first_one_too(tmp_path):
     assert corrupt_updates(answer).keys() == {0, 2}
 
 
+def test_the_time_that_corrupt_updates_took_is_in_a_phase(tmp_path):
+    work = call(params(tmp_path, u0=b"rubbish"))["work"]
+    assert "aggregate" in {span["phase"] for span in work["spans"]}
+
+
 def test_a_store_that_refuses_is_no_corrupt_update(tmp_path):
     given = params(tmp_path)
     given["updates"][1]["url"] = "ftp://elsewhere/u1"
