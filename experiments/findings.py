@@ -82,7 +82,7 @@ def _unfinished(runs: pd.DataFrame) -> list[str]:
             f"{row.system} seed {row.seed} {row.status} after {row.rounds} of {row.max_rounds} rounds{reason}"
             f" (run {row.run_id})"
         )
-    return lines
+    return list(dict.fromkeys(lines))  # a run may stand in several cells
 
 
 def _notes(runs: pd.DataFrame) -> list[str]:

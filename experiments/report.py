@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from experiments import figures, markdown
-from experiments.comparison import Table
 from experiments.findings import Findings, find
+from experiments.grids import show_table
 from experiments.tested import TITLE as TESTED
 from metrics import tables
 from metrics.kpis import Tables
 from metrics.plots import NoDataError
 
 REPORT = "report.md"
-_UNBOUNDED = 10_000  # columns
 _AGREEMENT_STYLES = {True: "green", False: "bold red", None: "dim"}
 
 
@@ -65,32 +62,6 @@ def show(findings: Findings, console: Console) -> None:
         console.print(Text(line, style="red"))
     for line in findings.notes:
         console.print(Text(line, style="dim"))
-
-
-def show_table(table: Table, cell: str, console: Console) -> None:
-    """Print a table under a title; where it is too wide, intervals get lines of their own."""
-    grid = _grid(table, cell)
-    if console.measure(grid, options=console.options.update(width=_UNBOUNDED)).maximum > console.width:
-        grid = _grid(table, cell, before_interval="\n")
-    console.print(grid)
-
-
-def _grid(table: Table, cell: str, before_interval: str = " ") -> RichTable:
-    grid = RichTable(box=box.SIMPLE_HEAD, title=cell or None, title_justify="left", pad_edge=False)
-    for place, title in enumerate(table.header):
-        is_label = place < table.labels
-        grid.add_column(
-            Text(title),
-            justify="left" if is_label else "right",
-            overflow="fold",
-            no_wrap=table.labels == 1 and is_label,
-        )
-    for section in table.sections:
-        for row in section:
-            style = "dim" if row[0].startswith("  ") else ""
-            grid.add_row(*(Text(text.replace(" [", f"{before_interval}["), style=style) for text in row))
-        grid.add_section()
-    return grid
 
 
 def _draw(out: Path, frames: Tables, console: Console) -> list[Path]:

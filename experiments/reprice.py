@@ -21,9 +21,9 @@ from experiments.compose import compose_cells
 from experiments.config import BillingConfig
 from experiments.costs import cost_tables, notes_on_costs
 from experiments.errors import ConfigError, did_you_mean
+from experiments.grids import show_table
 from experiments.overrides import keys, options
 from experiments.pricing import bill, every_policy, price_book, write_bill
-from experiments.report import show_table
 from metrics import tables
 from metrics.cost.prices import PriceBook
 from metrics.kpis import Tables

@@ -27,7 +27,7 @@ def setup_steps(out: Path, runs: pd.DataFrame) -> Table | None:
     runs
         Its table ``runs``.
     """
-    finished = label_runs(runs).query("status == 'success'")
+    finished = label_runs(runs).query("status == 'success'").drop_duplicates("run_id")
     systems = list(dict.fromkeys(finished["system"]))
     rows: dict[str, dict[str, list[float]]] = {}
     for run in finished.to_dict("records"):

@@ -82,16 +82,23 @@ def tell(found: Sequence[Agreement]) -> list[tuple[str, bool | None]]:
 def agreements(tables: Tables) -> list[Agreement]:
     """Compare the weights of all runs of each cell and seed, over the rounds that all of them finished.
 
-    Functions that closed their rounds early stand by themselves.
+    Functions that closed their rounds early stand by themselves; a system that only has such functions beside it, and
+    nothing to agree with, is left out.
     """
     runs = label_runs(tables["runs"])
     keys = ["cell", "seed", "waits_for_all"]
     runs["waits_for_all"] = waits_for_all(runs)
     rounds = runs[["run_id", "system", *keys]].merge(tables["rounds"], on="run_id")
     of_each = dict(iter(rounds.groupby(keys, sort=False)))
-    return [
+    found = [
         _compare(str(cell), int(seed), bool(waits), of_each.get((cell, seed, waits), rounds.iloc[:0]))
         for cell, seed, waits in runs[keys].drop_duplicates().itertuples(index=False)
+    ]
+    early = {(each.cell, each.seed) for each in found if not each.waits_for_all}
+    return [
+        each
+        for each in found
+        if each.identical is not None or not each.waits_for_all or (each.cell, each.seed) not in early
     ]
 
 

@@ -34,6 +34,7 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "target_accuracy": lambda value: "no target" if pd.isna(value) else f"target {value:.0%}",
 }
 LEARNING = tuple(_FORMATS)  # the columns that make a cell
+_OF_FUNCTIONS = ["first_k", "deadline"]  # what a run without functions is no different for
 _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "runtime": str,
     "topology": str,
@@ -48,7 +49,9 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Add the columns ``cell`` and ``system`` to the table of runs, and put it in the order in which it is shown.
 
     A cell's label names what differs between the cells of this table ("" if there is only one); a system's label is
-    its backend, with what tells it from other systems of that backend, and whether it was emulated.
+    its backend, with what tells it from other systems of that backend, and whether it was emulated. A run without
+    functions, whose rounds wait for all clients in any case, has a row in each cell that differs from its own in when
+    functions close a round: it is made once, and stands beside all of them.
     """
     labelled = runs.assign(
         partition=partition_label(runs),
@@ -58,6 +61,7 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
         function_memory_mb=function_memory_mb(runs),
         topology=topology(runs),
     )
+    labelled = _beside_functions(labelled)
     varying = [name for name in _FORMATS if labelled[name].nunique(dropna=False) > 1]
     labelled["cell"] = [_describe(row, varying) for _, row in labelled.iterrows()]
     labelled["system"] = [_system(row, labelled) for _, row in labelled.iterrows()]
@@ -66,6 +70,15 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     numeric = [name for name in varying if labelled[name].dtype.kind in "if"]  # 3, 6, 12: not as text
     order = [*numeric, "cell", "_rank", "function_memory_mb", "system", "seed", "run_id"]
     return labelled.sort_values(order, ignore_index=True).drop(columns="_rank")
+
+
+def _beside_functions(runs: pd.DataFrame) -> pd.DataFrame:
+    functions, others = runs[runs["platform"].notna()], runs[runs["platform"].isna()]
+    same = [name for name in LEARNING if name not in _OF_FUNCTIONS]
+    policies = functions[[*same, *_OF_FUNCTIONS]].drop_duplicates()
+    beside = others.drop(columns=_OF_FUNCTIONS).merge(policies, on=same)
+    alone = others[~others["run_id"].isin(beside["run_id"])]
+    return pd.concat([part for part in (beside, alone, functions) if len(part)] or [runs], ignore_index=True)
 
 
 def common_label(runs: pd.DataFrame) -> str:

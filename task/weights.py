@@ -1,12 +1,14 @@
 """Model weights in memory and on the wire.
 
 Weights are named float32 arrays in the model's order. On the wire they are safetensors: a length, a JSON header and raw
-little-endian data; nothing in it can execute, unlike pickle.
+little-endian data; nothing in it can execute, unlike pickle. The header notes the hash of the weights, so that whoever
+reads them knows that they are the ones that were written, whatever they travelled through.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 Weights = dict[str, NDArray[np.float32]]
+_HASH = "sha256"  # in the file's metadata
+_LENGTH_BYTES = 8  # of the header, before it
 
 
 class CorruptWeights(ValueError):  # noqa: N818 - reads as the fact that it states
@@ -21,19 +25,29 @@ class CorruptWeights(ValueError):  # noqa: N818 - reads as the fact that it stat
 
 
 def dumps(weights: Weights) -> bytes:
-    """Encode weights as safetensors."""
-    data: bytes = save({name: np.asarray(array, order="C") for name, array in weights.items()})
+    """Encode weights as safetensors, with their hash."""
+    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
+    data: bytes = save(arrays, metadata={_HASH: sha256(weights)})
     return data
 
 
 def loads(data: bytes) -> Weights:
-    """Decode safetensors.
+    """Decode what :func:`dumps` made.
 
     Raises
     ------
     CorruptWeights
-        If ``data`` is truncated or is not safetensors.
+        If ``data`` is truncated, is not safetensors, or holds other weights than were written.
     """
+    weights = _decode(data)
+    header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")])
+    noted, found = header.get("__metadata__", {}).get(_HASH), sha256(weights)
+    if found != noted:
+        raise CorruptWeights(f"{len(data)} bytes hold weights of the hash {found}, but {noted} is noted: damaged")
+    return weights
+
+
+def _decode(data: bytes) -> Weights:
     try:
         weights: Weights = load(data)
     except SafetensorError as error:
@@ -49,7 +63,7 @@ def restore(data: bytes, expected_sha256: str) -> Weights:
     CorruptWeights
         If ``data`` is truncated, or holds other weights.
     """
-    weights = loads(data)
+    weights = _decode(data)
     found = sha256(weights)
     if found != expected_sha256:
         raise CorruptWeights(f"the weights that were kept have the hash {found}, not {expected_sha256} as noted")

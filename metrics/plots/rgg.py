@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from metrics.cells import LEARNING, label_runs
+from metrics.cells import label_runs
 from metrics.frames import records
 from metrics.kpis import Tables
 from metrics.plots.by_round import range_of
@@ -53,8 +53,8 @@ def data(tables: Tables) -> pd.DataFrame:
     runs = runs.assign(
         first_k=runs["first_k"].fillna(runs["clients_per_round"]), mean_round_s=runs["learning_s"] / runs["rounds"]
     )
-    runs = _beside_every_k(runs)
     learnt = [name for name in _CONFIGURATION if name != _MEMORY]
+    runs = runs.sort_values(learnt, kind="stable", ignore_index=True)
     if len(runs[learnt].drop_duplicates()) < 2 and runs[_MEMORY].nunique() < 2:
         return pd.DataFrame()
     keys = ["cell", "system", "backend", *_CONFIGURATION]
@@ -63,17 +63,6 @@ def data(tables: Tables) -> pd.DataFrame:
         for values, found in runs.groupby(keys, sort=False, dropna=False)
     ]
     return pd.concat([pd.DataFrame(rows), _published(runs)], ignore_index=True)
-
-
-def _beside_every_k(runs: pd.DataFrame) -> pd.DataFrame:
-    """Repeat the runs without functions for each ``first_k`` of the functions that learn the same."""
-    functions, others = runs[runs[_MEMORY].notna()], runs[runs[_MEMORY].isna()]
-    same = [name for name in LEARNING if name != "first_k"]
-    policies = functions[[*same, "cell", "first_k"]].drop_duplicates()
-    beside = others.drop(columns=["cell", "first_k"]).merge(policies, on=same)
-    alone = others[~others["run_id"].isin(beside["run_id"])]
-    whole = pd.concat([part for part in (beside, alone, functions) if len(part)] or [runs])
-    return whole.sort_values([name for name in _CONFIGURATION if name != _MEMORY], kind="stable", ignore_index=True)
 
 
 def _medians(runs: pd.DataFrame) -> dict[str, Any]:

@@ -66,6 +66,25 @@ def test_functions_that_close_rounds_early_are_not_expected_to_agree_with_those_
     assert str(early).endswith("openwhisk xxxxxxxxxxxx: rounds closed early average other updates each time")
 
 
+def functions_closing_after(k: int, makers: Makers) -> dict[str, pd.DataFrame]:
+    """Flower and functions that close a round after ``k`` of ten updates."""
+    tables = history(makers, flower="ab", openwhisk="ab")
+    tables["runs"]["config"] = json.dumps({"round_policy": {"name": "first_k", "k": k}})
+    tables["runs"]["platform"] = [None, "openwhisk"]
+    return tables
+
+
+def test_the_first_ten_of_ten_are_all_and_have_to_agree(row_makers: Makers) -> None:
+    (found,) = agreements(functions_closing_after(10, row_makers))
+    assert found.identical
+
+
+def test_who_only_has_early_closers_beside_it_is_left_out(row_makers: Makers) -> None:
+    (found,) = agreements(functions_closing_after(9, row_makers))
+    assert set(found.weights_sha256) == {"openwhisk"}
+    assert found.identical is None
+
+
 def test_one_run_alone_agrees_with_nobody(row_makers: Makers) -> None:
     (found,) = agreements(history(row_makers, inprocess="ab"))
     assert found.identical is None

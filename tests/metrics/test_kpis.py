@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,21 @@ def test_systems_of_one_backend_are_told_apart(row_makers: Makers) -> None:
 def test_no_runs_at_all_is_an_empty_answer(tmp_path: Path) -> None:
     collect(tmp_path)
     assert per_system(per_run(load(tmp_path))).empty
+
+
+def test_a_run_without_functions_stands_beside_every_policy_of_functions_that_learn_the_same(
+    row_makers: Makers,
+) -> None:
+    def run(name: str, k: int, **changes: Any) -> Any:
+        config = json.dumps({"round_policy": {"name": "first_k", "k": k}})
+        return row_makers["runs"](name, [row_makers["rounds"](name, 1)], config=config, **changes)
+
+    runs = pd.DataFrame(
+        [
+            run("flower", 4, backend="flower", platform=None),
+            run("alone", 4, backend="flower", platform=None, clients_per_round=5),
+            *(run(f"openwhisk-{k}", k, backend="openwhisk", platform="openwhisk") for k in (4, 6)),
+        ]
+    )
+    cells = label_runs(runs).groupby("cell")["run_id"].agg(set)
+    assert sorted(map(sorted, cells)) == [["alone"], ["flower", "openwhisk-4"], ["flower", "openwhisk-6"]]

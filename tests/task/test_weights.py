@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from safetensors.numpy import save
 
 from task.weights import CorruptWeights, dumps, loads, sha256
 
@@ -32,6 +33,23 @@ def test_truncated_bytes_are_refused(weights, data):
     cut = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(CorruptWeights, match=f"{cut} bytes"):
         loads(whole[:cut])
+
+
+@given(some_weights, st.data())
+def test_whatever_bit_is_flipped_other_weights_are_never_read(weights, data):
+    whole = bytearray(dumps(weights))
+    place = data.draw(st.integers(0, len(whole) - 1))
+    whole[place] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        read = loads(bytes(whole))
+    except CorruptWeights:
+        return
+    assert sha256(read) == sha256(weights)
+
+
+def test_weights_that_do_not_say_what_they_should_be_are_refused():
+    with pytest.raises(CorruptWeights, match="None is noted"):
+        loads(save({"a": np.float32([1.0])}))
 
 
 def test_the_hash_sees_names_shapes_and_values_but_not_order():
