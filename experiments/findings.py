@@ -11,7 +11,7 @@ from experiments.costs import break_even_lines, notes_on_costs
 from experiments.tested import paired_tests
 from metrics import checks
 from metrics.agreement import agreements, tell
-from metrics.cells import common_label, label_runs
+from metrics.cells import FIRST_K, common_label, label_runs
 from metrics.kpis import Tables, per_run, per_system
 from metrics.statistics import FEWEST
 
@@ -100,6 +100,8 @@ def _notes(runs: pd.DataFrame) -> list[str]:
     ]
     if finished["overhead"].notna().any():
         lines.append("Over inprocess: later rounds against the bare loop's of the same seed and number of workers.")
+    if runs["first_k"].notna().any():
+        lines.append(FIRST_K)
     if finished["is_censored"].any():
         lines.append("> in rounds to target: the target was not reached within so many rounds.")
     if runs["emulated"].any():

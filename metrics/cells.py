@@ -25,8 +25,8 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "local_epochs": lambda value: f"E={value}",
     "clients_per_round": lambda value: f"{value} a round",
     "clients": lambda value: f"of {value} clients",
-    "first_k": lambda value: "" if pd.isna(value) else f"functions' rounds closed after the first {value:g}",
-    "deadline": lambda value: f"functions' rounds closed {value}" if value else "",
+    "first_k": lambda value: "" if pd.isna(value) else f"first {value:g} count",
+    "deadline": lambda value: f"closed {value}" if value else "",
     "selection": lambda value: "" if value == "random" else f"selection {value}",
     "partition": str,
     "optimizer_state": lambda value: f"optimizer state {value}",
@@ -44,14 +44,18 @@ _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "threads_per_client": lambda value: f"{value} threads_per_client",
 }
 
+_GIVEN = ("workers", "threads_per_client")  # told of every system where not all were given as many
+
+FIRST_K = "First k count: functions close a round after so many updates; systems without functions wait for all."
+
 
 def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Add the columns ``cell`` and ``system`` to the table of runs, and put it in the order in which it is shown.
 
     A cell's label names what differs between the cells of this table ("" if there is only one); a system's label is
-    its backend, with what tells it from other systems of that backend, and whether it was emulated. A run without
-    functions, whose rounds wait for all clients in any case, has a row in each cell that differs from its own in when
-    functions close a round: it is made once, and stands beside all of them.
+    its backend, with what tells it from other systems of that backend in a cell, and whether it was emulated. A run
+    without functions, whose rounds wait for all clients in any case, has a row in each cell that differs from its own
+    in when functions close a round: it is made once, and stands beside all of them.
     """
     labelled = runs.assign(
         partition=partition_label(runs),
@@ -94,7 +98,8 @@ def _describe(row: pd.Series[Any], names: list[str]) -> str:
 
 def _system(row: pd.Series[Any], runs: pd.DataFrame) -> str:
     alike = runs[runs["backend"] == row["backend"]]
-    details = [name for name in _SYSTEM if alike[name].nunique(dropna=False) > 1]
+    among = {name: runs if name in _GIVEN else alike for name in _SYSTEM}
+    details = [name for name in _SYSTEM if among[name].groupby("cell")[name].nunique(dropna=False).max() > 1]
     words = [_SYSTEM[name](row[name]) for name in details]
     words += ["emulated"] if row["emulated"] else []
     return f"{row['backend']} ({', '.join(words)})" if words else str(row["backend"])

@@ -53,10 +53,11 @@ def dollars(value: float) -> str:
 
     Examples
     --------
-    >>> [dollars(value) for value in (0, 0.00123456, 1.5, 1234.567)]
-    ['$0', '$0.00123', '$1.50', '$1,234.57']
+    >>> [dollars(value) for value in (0, 0.00123456, 1.5, -1234.567)]
+    ['$0', '$0.00123', '$1.50', '-$1,234.57']
     """
-    return f"${value:,.2f}" if abs(value) >= 0.9995 else f"${_three_figures(value)}"
+    sign, amount = "-" if value < 0 else "", abs(value)
+    return f"{sign}${amount:,.2f}" if amount >= 0.9995 else f"{sign}${_three_figures(amount)}"
 
 
 def _three_figures(value: float) -> str:

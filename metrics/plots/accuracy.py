@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +13,7 @@ from metrics.cells import label_runs
 from metrics.kpis import Tables
 from metrics.plots.by_round import bands, draw_lines, draw_target, median_by_round
 from metrics.plots.chart import Chart
-from metrics.plots.style import annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import LEGEND_LINES, annotate, new_figure, source_notes, what_was_learnt, wrapped, write_legend
 
 _COLUMNS = 2  # panels in a row, where an experiment has several cells
 
@@ -28,14 +30,20 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     cells = list(shown["cell"].unique())
     columns = min(_COLUMNS, len(cells))
     notes = wrapped(bands(shown), *identity_notes(tables), *source_notes(tables))
-    figure, axes = new_figure(-(-len(cells) // columns), columns, 3.6 if columns == 1 else 2.6, below=len(notes))
+    height, below = (3.6, len(notes)) if columns == 1 else (2.6, len(notes) + LEGEND_LINES)
+    figure, axes = new_figure(-(-len(cells) // columns), columns, height, below=below)
     panels = [panel for row in axes for panel in row]
     for panel, cell in zip(panels, cells, strict=False):
         _draw_cell(panel, shown[shown["cell"] == cell])
         panel.set_title(cell)
     for panel in panels[len(cells) :]:
         panel.set_visible(False)
-    panels[0].legend(loc="lower right")
+    if columns == 1:
+        panels[0].legend(loc="lower right")
+    else:
+        handles, labels = zip(*(panel.get_legend_handles_labels() for panel in panels), strict=True)
+        named = dict(zip(chain(*labels), chain(*handles), strict=True))
+        write_legend(figure, list(named.values()), notes=len(notes))
     annotate(figure, "Test accuracy by round", what_was_learnt(tables), notes)
     return figure
 

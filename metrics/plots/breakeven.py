@@ -69,8 +69,8 @@ def data(tables: Tables) -> pd.DataFrame:
 
 
 def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
-    """Draw a panel per cell and price list."""
-    panels = shown[["cell", "pricing", "vm", "memory_mb"]].drop_duplicates()
+    """Draw a panel per cell, price list and system of functions."""
+    panels = shown[["cell", "pricing", "vm", "memory_mb", "function_system"]].drop_duplicates()
     several = [name for name in ("pricing", "vm", "memory_mb") if panels[name].nunique() > 1]
     notes = wrapped(
         "Each line ends where its machines are never idle (bar). Crossings: the busy share, the part of the time in "
@@ -100,11 +100,11 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame) -> None:
     most = 3600 / rows["vm_round_s"].min()
     crossings = rows["rounds_per_hour"][np.isfinite(rows["rounds_per_hour"]) & (rows["rounds_per_hour"] > 0)]
     least = min(most / 1000, *(crossings / 3)) if len(crossings) else most / 1000
-    for name, functions in rows.groupby("function_system", sort=False):
-        first = functions.iloc[0]
-        rate = np.geomspace(least, most, 200)
-        cost = first["function_usd_per_hour"] + rate * first["function_usd_per_round"]
-        axes.plot(rate, cost, color=backend_colour(first["function_backend"]), linewidth=2.4, label=str(name))
+    functions = rows.iloc[0]
+    rate = np.geomspace(least, most, 200)
+    cost = functions["function_usd_per_hour"] + rate * functions["function_usd_per_round"]
+    colour = backend_colour(functions["function_backend"])
+    axes.plot(rate, cost, color=colour, linewidth=2.4, label=functions["function_system"])
     for (_, row), style in zip(rows.iterrows(), _STYLES * len(rows), strict=False):
         end = 3600 / row["vm_round_s"]
         rate = np.geomspace(least, end, 200)

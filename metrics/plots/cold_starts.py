@@ -15,6 +15,7 @@ from metrics.plots.style import (
     lay_over,
     new_figure,
     source_notes,
+    under,
     what_was_learnt,
     wrapped,
 )
@@ -73,7 +74,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
             below, above = cold["cold_s_median"] - cold["cold_s_lowest"], cold["cold_s_highest"] - cold["cold_s_median"]
             beside = cold["server_round"] + 0.12 * (place - (len(systems) - 1) / 2)
             length.errorbar(beside, cold["cold_s_median"], [below, above], fmt="o", color=colour, capsize=3)
-        share.set_title(", ".join(filter(None, [cell, "Cold share of clients' attempts"])))
+        share.set_title(under(cell, "Cold share of clients' attempts"))
         length.set_title("Length of a cold start")
         share.set_ylim(-0.1, 1.1)
         share.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from metrics.cells import label_runs
 from metrics.cost.bill import ITEMS, SCENARIO
@@ -14,7 +15,16 @@ from metrics.cost.summary import ESSENTIAL, scenario_label, varying_in
 from metrics.kpis import Tables
 from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.chart import Chart
-from metrics.plots.style import COST_ITEMS, LEGEND_LINES, annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import (
+    COST_ITEMS,
+    LEGEND_LINES,
+    annotate,
+    new_figure,
+    source_notes,
+    under,
+    what_was_learnt,
+    wrapped,
+)
 from metrics.tables import COST
 from metrics.units import dollars
 
@@ -62,9 +72,10 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     for row, cell in zip(axes, cells, strict=True):
         rows = shown[shown["cell"] == cell]
         for panel, (column, title) in zip(row, _PANELS.items(), strict=True):
-            draw_bars(panel, _bars(rows, column), COST_ITEMS, x_label="US dollars", labelled=panel is row[0])
-            panel.set_title(", ".join(filter(None, [cell if panel is row[0] else "", title])))
-            panel.locator_params(axis="x", nbins=5)
+            draw_bars(panel, _bars(rows, column), COST_ITEMS, x_label="list prices", labelled=panel is row[0])
+            panel.set_title(under(cell if panel is row[0] else "", title))
+            panel.locator_params(axis="x", nbins=3)
+            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: dollars(value)))
     present = [item for item in ITEMS if shown.loc[shown["item"] == item, "usd"].sum() > 0]
     legend_below(figure, {item: COST_ITEMS[item] for item in present}, notes=len(notes))
     annotate(figure, "What it would cost", what_was_learnt(tables), notes)

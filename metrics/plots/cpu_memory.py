@@ -9,7 +9,17 @@ from metrics.cells import label_runs
 from metrics.kpis import Tables
 from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.chart import Chart
-from metrics.plots.style import LEGEND_LINES, OTHER, ROLES, annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import (
+    LEGEND_LINES,
+    OTHER,
+    ROLES,
+    annotate,
+    new_figure,
+    source_notes,
+    under,
+    what_was_learnt,
+    wrapped,
+)
 from metrics.tables import PROCESSES
 from metrics.units import write
 
@@ -90,7 +100,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         rows = shown[shown["cell"] == cell]
         draw_bars(cpu, _bars(rows, "cpu_s", 1.0, "cpu_s"), ROLES, x_label="CPU seconds", labelled=True)
         draw_bars(rss, _bars(rows, "rss_bytes", _GIB, "bytes"), ROLES, x_label="GiB", labelled=False)
-        cpu.set_title(", ".join(filter(None, [cell, "CPU, whole run"])))
+        cpu.set_title(under(cell, "CPU, whole run"))
         rss.set_title("Memory at its peak")
     present = sorted(shown["role"].unique(), key=_rank)
     legend_below(figure, {role: ROLES.get(role, OTHER) for role in present}, notes=len(notes))

@@ -28,6 +28,7 @@ from metrics.plots.style import (
     backend_colour,
     new_figure,
     source_notes,
+    under,
     what_was_learnt,
     wrapped,
     write_legend,
@@ -108,7 +109,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         start.tick_params(axis="y", labelrotation=90)
         for label in start.get_yticklabels():
             label.set_verticalalignment("center")
-        first.set_title(f"{cell}\nfirst round" if cell else "first round")  # a long label runs on above its neighbours
+        first.set_title(under(cell, "first round"))
         later.set_title("later rounds")
         start.set_title("cold starts of clients")
     colours = shown[["system", "backend"]].drop_duplicates().itertuples(index=False)

@@ -11,7 +11,7 @@ from metrics.kpis import Tables
 from metrics.participation import evenness, participation
 from metrics.plots.chart import Chart
 from metrics.plots.platforms import PLACES
-from metrics.plots.style import annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import annotate, new_figure, source_notes, under, what_was_learnt, wrapped
 
 _KEYS = ["cell", "system", "client_id"]
 
@@ -24,10 +24,11 @@ def data(tables: Tables) -> pd.DataFrame:
     """
     runs = label_runs(tables["runs"])[["run_id", "cell", "system", "clients"]]
     everybody = runs.loc[runs.index.repeat(runs["clients"])].copy()
-    everybody["client_id"] = everybody.groupby("run_id").cumcount()
+    everybody["client_id"] = everybody.groupby(["run_id", "cell"]).cumcount()
     found = everybody.merge(participation(tables["invocations"]), on=["run_id", "client_id"], how="left")
     found["counted"] = found["counted"].fillna(0)
-    by_run = {run_id: evenness(of_run["counted"], len(of_run)) for run_id, of_run in found.groupby("run_id")}
+    once = found.drop_duplicates(["run_id", "client_id"])  # a run may stand in several cells
+    by_run = {run_id: evenness(of_run["counted"], len(of_run)) for run_id, of_run in once.groupby("run_id")}
     where = placed(tables["invocations"]).drop_duplicates(["run_id", "client_id"], keep="last")
     found = found.merge(where[["run_id", "client_id", "place"]], on=["run_id", "client_id"], how="left")
     found["evenness"] = found["run_id"].map(by_run).astype("float64")
@@ -50,14 +51,15 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     for (panel,), ((cell, system), rows) in zip(axes, panels, strict=True):
         ranked = rows.sort_values(["counted", "client_id"], ascending=[False, True]).assign(rank=range(len(rows)))
         places = ranked["place"].astype("object").where(ranked["place"].notna(), "no platform")
-        for place, colour in zip(sorted(set(places)), PLACES, strict=False):
+        taken = sorted(set(places[ranked["counted"] > 0]))
+        for place, colour in zip(taken, PLACES, strict=False):
             mine = ranked[places == place]
             panel.bar(mine["rank"], mine["counted"], width=0.9, color=colour, label=place)
-        words = [str(cell), str(system), f"evenness {rows['evenness'].iloc[0]:.3f}"]
-        panel.set_title(", ".join(filter(None, words)))
+        panel.set_title(under(cell, f"{system}, evenness {rows['evenness'].iloc[0]:.3f}"))
         panel.set_ylabel("rounds")
         panel.set_xlabel("clients")
-        panel.legend(loc="upper right", fontsize=8)
+        if len(taken) > 1:
+            panel.legend(loc="upper right", fontsize=8)
     annotate(figure, "Who took part", what_was_learnt(tables), notes)
     return figure
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from metrics.by_platform import by_platform, placed, slowest, usd_by_place
 from metrics.cells import label_runs
 from metrics.kpis import Tables
 from metrics.plots.chart import Chart
-from metrics.plots.style import annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import annotate, new_figure, source_notes, under, what_was_learnt, wrapped
 from metrics.units import seconds, write
 
 PLACES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe and Ito
@@ -51,7 +51,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     figure, axes = new_figure(len(panels), 2, 2.8, below=len(notes))
     for (times, last), ((cell, _), rows) in zip(axes, panels, strict=True):
         _draw_panels(times, last, rows)
-        times.set_title(", ".join(filter(None, [str(cell), "Clients by platform"])))
+        times.set_title(under(cell, "Clients by platform"))
         last.set_title("Whose client was the slowest")
     annotate(figure, "Platforms of a fabric", what_was_learnt(tables), notes)
     return figure
@@ -69,8 +69,11 @@ def _draw_panels(times: Any, last: Any, rows: pd.DataFrame) -> None:
         last.bar(below.index, share, bottom=below, color=colour, width=0.7)
         below = below + share
     times.legend(loc="best", fontsize=8)
-    times.set_ylim(bottom=0)
-    times.set_ylabel("seconds")
+    times.set_yscale("log")  # a first round's cold starts would leave nothing to see of the later ones
+    times.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    times.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    times.yaxis.set_minor_formatter(NullFormatter())
+    times.set_ylabel("seconds (log scale)")
     last.set_ylim(0, 1)
     last.set_ylabel("of the runs")
     last.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from metrics.cells import common_label, label_runs
+from metrics.cells import FIRST_K, common_label, label_runs
+from metrics.configured import first_k
 from metrics.kpis import Tables
 from metrics.units import memory
 
 WIDTH = 8.0  # inches; at 110 dots each, 880 pixels: what a README shows without scaling
 _HEADER, _FOOTER, _LINE = 0.62, 0.12, 0.155  # inches
+_LEGEND_LETTERS = 100  # that fit beside each other at the usual size
 LEGEND_LINES = 2  # lines of notes that a legend below takes the place of
 _MARGIN = 0.012  # of the width, on each side
 _ROOM = (1 - 2.5 * _MARGIN) * WIDTH * 72  # points, for a line of text
@@ -108,7 +110,7 @@ def lay_over(place: int, count: int) -> dict[str, Any]:
 
     The first is the widest and lowest; each later one is thinner, so that a rim of every line below it shows.
     """
-    steps = count - 1 - place
+    steps = (count - 1 - place) * min(1.0, 2 / max(1, count - 1))  # many rims have to be thin ones
     return {
         "linewidth": 1.8 + 3.2 * steps,
         "markersize": 5 + 4.5 * steps,
@@ -124,12 +126,13 @@ def notes_height(lines: int) -> float:
 
 def write_legend(figure: Figure, handles: Sequence[Artist], *, notes: int) -> None:
     """Write a legend on a line between what is drawn and ``notes`` lines of notes; it takes :data:`LEGEND_LINES`."""
+    length = sum(len(str(handle.get_label())) for handle in handles)
     figure.legend(
         handles=handles,
         loc="lower center",
         bbox_to_anchor=(0.5, notes_height(notes) / figure.get_figheight()),
         ncols=len(handles),
-        fontsize=8,
+        fontsize=8 if length <= _LEGEND_LETTERS else 8 * _LEGEND_LETTERS / length,
         handlelength=1.2,
         columnspacing=1.4,
     )
@@ -144,6 +147,11 @@ def new_figure(rows: int, columns: int, row_height: float, *, below: int) -> tup
         body = (0.0, notes_height(below) / height, 1.0, row_height * rows / height)
         engine.set(rect=body, w_pad=0.1)  # type: ignore[call-arg]
     return figure, [list(row) for row in figure.subplots(rows, columns, squeeze=False)]
+
+
+def under(cell: object, title: str) -> str:
+    """Return the title of a cell's first panel: the cell's label, often long, runs on above the panels beside it."""
+    return "\n".join(filter(None, [str(cell), title]))
 
 
 def annotate(figure: Figure, title: str, subtitle: str, notes: list[str]) -> None:
@@ -184,6 +192,7 @@ def source_notes(tables: Tables) -> list[str]:
     emulated = runs[runs["emulated"]]
     platforms = " and ".join(sorted({_PLATFORMS.get(name, str(name)) for name in emulated["platform"]}))
     return [
+        FIRST_K if first_k(runs).notna().any() else "",
         f"{platforms}: embedded server (emulated), one machine." if platforms else "",
         f"Source: {_sources(runs)}. Machine: {_machines(runs)}.",
     ]

@@ -11,7 +11,7 @@ from metrics.kpis import Tables, phase_shares
 from metrics.phases import PHASES, UNATTRIBUTED, by_group
 from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.chart import Chart
-from metrics.plots.style import LEGEND_LINES, annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import LEGEND_LINES, annotate, new_figure, source_notes, under, what_was_learnt, wrapped
 from metrics.plots.style import PHASES as COLOURS
 from metrics.statistics import median
 from metrics.units import seconds
@@ -67,7 +67,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         for panel, kind in zip(row, kinds, strict=True):
             rows = shown[(shown["cell"] == cell) & (shown["kind"] == kind)]
             draw_bars(panel, _bars(rows), COLOURS, x_label="seconds", labelled=panel is row[0])
-            panel.set_title(", ".join(filter(None, [cell if panel is row[0] else "", _title(kind, rows)])))
+            panel.set_title(under(cell if panel is row[0] else "", _title(kind, rows)))
     legend_below(figure, COLOURS, notes=len(notes))
     annotate(figure, "Wall time of a round", what_was_learnt(tables), notes)
     return figure

@@ -13,7 +13,7 @@ from metrics.frames import records
 from metrics.kpis import Tables
 from metrics.plots.chart import Chart
 from metrics.plots.dots import Dot, draw_dots
-from metrics.plots.style import annotate, new_figure, source_notes, what_was_learnt, wrapped
+from metrics.plots.style import annotate, new_figure, source_notes, under, what_was_learnt, wrapped
 from metrics.statistics import FEWEST, Median
 from metrics.topologies import DIFFERENCE, DIRECT, FEDKEEPER, MEASURES, RATIO, topologies
 from metrics.units import write, write_median
@@ -44,7 +44,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         for panel, measure in zip(row, measures, strict=True):
             mine = shown[(shown["cell"] == cell) & (shown["measure"] == measure)]
             _draw_panel(panel, mine, labelled=panel is row[0])
-            panel.set_title(", ".join(filter(None, [cell if panel is row[0] else "", _TITLES[measure]])), fontsize=9)
+            panel.set_title(under(cell if panel is row[0] else "", _TITLES[measure]), fontsize=9)
     annotate(figure, "Direct against FedKeeper's topology", what_was_learnt(tables), notes)
     return figure
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from experiments.comparison import Table
 from experiments.grids import show_table
 
-CELL = "6 a round, functions' rounds closed after the first {}, at most 50 rounds"
+CELL = "6 a round, first {} count, selection fastest_mix, at most 50 rounds, no target"
 SYSTEM = "openwhisk (256 MB, 6 workers, emulated)"
 NUMBERS = ("6", "0.9729 [0.9601-0.9788]", "12 [10-13]", "0.78 s [0.77-0.80 s]", "77.6 s [76.1-80.3 s]", "671 MiB")
 TABLE = Table(
