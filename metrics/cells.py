@@ -13,7 +13,7 @@ import pandas as pd
 
 from metrics.configured import deadline_label, first_k, function_memory_mb, partition_label, selection, topology
 
-BACKENDS = ("inprocess", "flower", "openwhisk", "openfaas", "google")  # the order in which they are shown
+BACKENDS = ("inprocess", "flower", "openwhisk", "openfaas", "google", "fabric")  # the order in which they are shown
 BASELINE = "inprocess"
 PAIRED_BY = ("cell", "seed", "workers", "threads_per_client")
 

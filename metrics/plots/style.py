@@ -52,6 +52,7 @@ _BACKENDS = {
     "openwhisk": "#0072B2",
     "openfaas": "#009E73",
     "google": "#CC79A7",
+    "fabric": "#D55E00",
 }
 _PLATFORMS = {"openwhisk": "OpenWhisk", "openfaas": "OpenFaaS", "google": "Google Cloud Functions"}
 PHASES = {
