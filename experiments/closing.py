@@ -31,13 +31,14 @@ def close(out: Path, result: CellResult, console: Console, config: ExperimentCon
 
 
 def conclude(out: Path, console: Console, config: ExperimentConfig) -> None:
-    """Price the runs of a folder, print their comparison, and write report and figures."""
+    """Price the runs of a folder, print their comparison, and write the report and, if wanted, the figures."""
     from experiments.pricing import price_folder  # noqa: PLC0415 - only if there is something to price
     from experiments.report import finish  # noqa: PLC0415 - matplotlib only if there is something to draw
 
     for line in price_folder(out, config):
         console.print(line, style="yellow", markup=False)
-    finish(out, console, command=shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]]))
+    command = shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]])
+    finish(out, console, command, figures=config.figures)
 
 
 def tell_failures(out: Path, result: CellResult, console: Console) -> None:

@@ -285,6 +285,7 @@ class ExperimentConfig:
     workers: int | None = MISSING
     out: str | None = MISSING
     rerun: bool = MISSING
+    figures: bool = True
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

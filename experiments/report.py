@@ -19,7 +19,7 @@ REPORT = "report.md"
 _AGREEMENT_STYLES = {True: "green", False: "bold red", None: "dim"}
 
 
-def finish(out: Path, console: Console, command: str | None = None) -> None:
+def finish(out: Path, console: Console, command: str | None = None, *, figures: bool = True) -> None:
     """Print the closing comparison of the experiment in ``out``, draw its figures and write its report.
 
     Parameters
@@ -30,6 +30,8 @@ def finish(out: Path, console: Console, command: str | None = None) -> None:
         Where to print; readable from 80 columns on.
     command
         The command line that made the results, for the report.
+    figures
+        Whether to draw them.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def finish(out: Path, console: Console, command: str | None = None) -> None:
         return
     findings = find(frames)
     show(findings, console)
-    drawn = _draw(out, frames, console)
+    drawn = _draw(out, frames, console) if figures else []
     report = out / REPORT
     report.write_text(markdown.render(findings, frames, drawn, out, command), encoding="utf-8")
     _show_files(out, report, drawn, console)
@@ -78,10 +80,11 @@ def _tables_in(out: Path) -> list[str]:
 
 def _show_files(out: Path, report: Path, drawn: list[Path], console: Console) -> None:
     pictures = ",".join(path.stem for path in drawn if path.suffix == ".png")
+    later = f"none; python -m experiments.figures {out} draws them"
     listed = {
         "report": str(report),
         "tables": f"{out}/{{{','.join(_tables_in(out))}}}.{{parquet,csv}}",
-        "figures": f"{out}/figures/{{{pictures}}}.{{png,pdf,csv}}" if pictures else "none",
+        "figures": f"{out}/figures/{{{pictures}}}.{{png,pdf,csv}}" if pictures else later,
         "per run": f"{out if (out / 'runs').is_dir() else out / '<cell>'}/runs/<run_id>",
     }
     console.print()

@@ -93,12 +93,17 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
+QUICK = {"model": "mlp50", "figures": "false"}
+
+
 @pytest.fixture
 def start(tmp_path: Path, mnist_settings: DataSettings) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start `python -m experiments.run +exp=smoke` somewhere else than in the repository."""
+    """Start `python -m experiments.run +exp=smoke` outside the repository; by default in NumPy, and without figures."""
     started = []
 
     def begin(*words: str, log: str = "said") -> subprocess.Popen[bytes]:
+        chosen = {word.partition("=")[0] for word in words}
+        words = (*(f"{key}={value}" for key, value in QUICK.items() if key not in chosen), *words)
         command = [sys.executable, "-m", "experiments.run", "+exp=smoke", f"data.cache={mnist_settings.cache}", *words]
         environment = os.environ | {"PYTHONPATH": str(CONFIGS.parent)}
         with (tmp_path / log).open("w") as said:

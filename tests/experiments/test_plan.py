@@ -43,6 +43,7 @@ def test_a_run_per_backend_and_seed_seed_by_seed(tmp_path):
         "seeds=[7]",
         "experiment=other",
         "rerun=true",
+        "figures=false",
         "data.cache=elsewhere",
         "pricing=aws_lambda_x86",
         "vm=t3_medium",

@@ -3,7 +3,9 @@
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from experiments.config import CONFIGS
@@ -12,7 +14,8 @@ from metrics.tables import load
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_survives")]
 
 # Optimizer states that are kept, and clients that do not take part in every round: both must be restored.
-JOB = ("clients=5", "clients_per_round=3", "optimizer=adam", "optimizer_state=keep", "batch_size=500", "seeds=[3]")
+JOB = ("clients=5", "clients_per_round=3", "optimizer=adam", "optimizer_state=keep", "seeds=[3]")
+IN_TENSORFLOW, IN_NUMPY = ("model=nn", "batch_size=500"), ("model=mlp50", "batch_size=20")
 
 
 def kill_the_command(process, child_of):
@@ -45,11 +48,13 @@ def assert_nothing_is_lost_or_doubled(tables, rounds):
     assert (counted.part == counted.server_round.map(parts)).all()
 
 
-@pytest.mark.parametrize("cut_off", [kill_the_command, kill_the_run, press_ctrl_c])
+@pytest.mark.parametrize(
+    ("cut_off", "model"), [(kill_the_command, IN_NUMPY), (kill_the_run, IN_TENSORFLOW), (press_ctrl_c, IN_NUMPY)]
+)
 def test_the_bare_loop_goes_on_after_its_last_whole_round(
-    start, run, wait_for_rounds, child_of, tmp_path, nothing_survives, cut_off
+    start, run, wait_for_rounds, child_of, tmp_path, nothing_survives, cut_off, model
 ):
-    words = (*JOB, "rounds=14")
+    words = (*JOB, *model, "rounds=14")
     assert run(*words, "out=unbroken")[0] == 0
     unbroken = load(tmp_path / "unbroken")
 
@@ -84,7 +89,7 @@ def test_the_bare_loop_goes_on_after_its_last_whole_round(
 
 @pytest.mark.parametrize("backend", ["openwhisk", "flower"])
 def test_other_backends_go_on_too(start, run, wait_for_rounds, tmp_path, nothing_survives, backend):
-    words = (*JOB, "rounds=5")
+    words = (*JOB, *IN_TENSORFLOW, "rounds=5")
     assert run(*words, "out=unbroken")[0] == 0
 
     process = start(*words, "out=broken", f"backends=[{backend}]")
@@ -104,11 +109,12 @@ def test_other_backends_go_on_too(start, run, wait_for_rounds, tmp_path, nothing
 
 
 def test_rerun_starts_a_broken_run_afresh(start, run, wait_for_rounds, tmp_path):
-    process = start(*JOB, "rounds=14", "out=broken")
+    words = (*JOB, *IN_NUMPY, "rounds=14", "out=broken")
+    process = start(*words)
     wait_for_rounds(tmp_path / "broken", 2, process)
     process.kill()
     process.wait()
-    assert run(*JOB, "rounds=14", "out=broken", "rerun=true")[0] == 0
+    assert run(*words, "rerun=true")[0] == 0
     assert load(tmp_path / "broken")["runs"].resumes.tolist() == [0]
     assert len(list((tmp_path / "broken" / "earlier").iterdir())) == 1
 
@@ -124,16 +130,20 @@ def status(folder):
     return done.stdout
 
 
-def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(start, run, wait_for_rounds, tmp_path):
-    words = ("-m", "clients_per_round=1,2", "rounds=12")
+def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(start, run, wait_for_rounds, child_of, tmp_path):
+    words = ("-m", "clients_per_round=1,2", "rounds=100")
     assert run(*words, "out=unbroken")[0] == 0
     first, second = (tmp_path / "broken" / f"clients_per_round={count}" for count in (1, 2))
 
     process = start(*words, "out=broken")
     wait_for_rounds(second, 2, process)
+    child = child_of(process)
+    child.suspend()  # its rounds wait for us to look
     during = status(tmp_path / "broken")
     process.kill()
     process.wait()
+    with suppress(psutil.Error):
+        child.resume()
     after = status(tmp_path / "broken")
     kept = {path: path.read_bytes() for path in first.glob("runs/*/r*.jsonl")}
     code, said = run(*words, "out=broken")
@@ -152,7 +162,7 @@ def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(start, run, wait_
     )
     assert sorted(broken["runs"].resumes) == [0, 1]
     assert not broken["rounds"].duplicated(["run_id", "server_round"]).any()
-    assert len(broken["rounds"]) == 2 * 12
+    assert len(broken["rounds"]) == 2 * 100
     assert (tmp_path / "broken" / "report.md").exists()
 
 

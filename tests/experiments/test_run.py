@@ -14,11 +14,11 @@ from task import weights
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_survives")]
 
 
-ENDLESS = ("rounds=500", "seeds=[0,1]")
+ENDLESS = ("rounds=5000", "seeds=[0,1]")
 
 
 def test_a_run_from_the_command_line_to_its_tables(run, tmp_path):
-    code, said = run("seeds=[3]", "workers=1")
+    code, said = run("model=nn", "seeds=[3]", "workers=1", "figures=true")
     assert code == 0, said
     out = tmp_path / "results" / "smoke"
     tables = load(out)
@@ -33,6 +33,7 @@ def test_a_run_from_the_command_line_to_its_tables(run, tmp_path):
     assert row["peak_memory_bytes"] > 200 << 20  # TensorFlow is in it
     assert {"controller", "client"} <= set(tables["samples"].role)
     assert (out / "report.md").exists()
+    assert (out / "figures" / "accuracy.png").exists()
     assert "round 2/2" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "said"]  # Hydra left nothing
 
@@ -42,6 +43,7 @@ def test_what_is_finished_is_kept_and_rerun_makes_it_again(run, tmp_path):
     (run_file,) = (tmp_path / "results" / "smoke" / "runs").glob("*/run.json")
     first = run_file.read_bytes()
     code, said = run()
+    assert not (tmp_path / "results" / "smoke" / "figures").exists()
     assert (code, run_file.read_bytes()) == (0, first)
     assert "kept as it finished on" in said
     assert "rerun=true" in said
@@ -73,7 +75,7 @@ def test_ctrl_c_keeps_the_finished_rounds_and_leaves_no_process(
 def test_a_killed_run_fails_alone_and_the_next_one_goes_on(
     start, wait_for_rounds, child_of, tmp_path, nothing_survives
 ):
-    process = start("seeds=[0,1]", "rounds=40")
+    process = start("seeds=[0,1]", "rounds=300")
     out = tmp_path / "results" / "smoke"
     folder = wait_for_rounds(out, 2, process)
     child_of(process).kill()
@@ -116,22 +118,22 @@ def test_a_sweep_goes_on_after_a_cell_that_fails_and_its_exit_code_says_so(run, 
 
 
 def test_a_failing_run_in_a_sweep_is_not_forgotten(start, wait_for_rounds, child_of, tmp_path):
-    process = start("-m", "rounds=30,1", "seeds=[0]")
+    process = start("-m", "rounds=300,1", "seeds=[0]")
     out = tmp_path / "results" / "smoke"
-    wait_for_rounds(out / "rounds=30", 1, process)
+    wait_for_rounds(out / "rounds=300", 1, process)
     child_of(process).kill()
     assert process.wait(timeout=300) == 1
-    status = {name: load(out / name)["runs"].status.iloc[0] for name in ("rounds=30", "rounds=1")}
-    assert status == {"rounds=30": "failed", "rounds=1": "success"}
+    status = {name: load(out / name)["runs"].status.iloc[0] for name in ("rounds=300", "rounds=1")}
+    assert status == {"rounds=300": "failed", "rounds=1": "success"}
 
 
 def test_ctrl_c_ends_a_whole_sweep(start, wait_for_rounds, tmp_path):
-    process = start("-m", "rounds=500,400")
+    process = start("-m", "rounds=5000,4000")
     out = tmp_path / "results" / "smoke"
-    wait_for_rounds(out / "rounds=500", 1, process)
+    wait_for_rounds(out / "rounds=5000", 1, process)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
-    assert not (out / "rounds=400").exists()
+    assert not (out / "rounds=4000").exists()
 
 
 def test_equal_seeds_learn_the_same_and_other_seeds_do_not(run, tmp_path):
