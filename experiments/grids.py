@@ -60,6 +60,7 @@ def _by_heading(table: Table) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
 
 def _grid(table: Table, title: str, before_interval: str = " ", widths: Sequence[int | None] = ()) -> RichTable:
     grid = RichTable(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    grid.collapse_padding = bool(widths)
     for place, heading in enumerate(table.header):
         is_label = place < table.labels
         grid.add_column(
