@@ -46,6 +46,11 @@ class Agreement:
             return None
         return self.first_difference is None
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether only one system has the cell and seed."""
+        return len(self.weights_sha256) == 1 and self.waits_for_all
+
     def __str__(self) -> str:
         """Say it in one line.
 
@@ -69,14 +74,18 @@ class Agreement:
 
 
 def tell(found: Sequence[Agreement]) -> list[tuple[str, bool | None]]:
-    """Return a line for each agreement and whether it is one; many that hold are told in one line."""
+    """Return a line for each agreement and whether it is one; many that hold, and many alone, are told in one line."""
     alike = [agreement for agreement in found if agreement.identical]
-    if len(alike) <= MOST_LINES:
-        return [(str(agreement), agreement.identical) for agreement in found]
-    others = [(str(agreement), agreement.identical) for agreement in found if not agreement.identical]
-    rounds = sum(agreement.rounds for agreement in alike)
-    line = f"identical weights on all systems in {len(alike)} comparisons (seeds × cells), {rounds} rounds in all"
-    return [(line, True), *others]
+    alone = [agreement for agreement in found if agreement.is_alone]
+    told: list[tuple[str, bool | None]] = []
+    if len(alike) > MOST_LINES:
+        rounds = sum(agreement.rounds for agreement in alike)
+        line = f"identical weights on all systems in {len(alike)} comparisons (seeds × cells), {rounds} rounds in all"
+        told.append((line, True))
+    if len(alone) > MOST_LINES:
+        told.append((f"no other system to compare the weights of {len(alone)} runs with", None))
+    in_one_line = [each for group in (alike, alone) if len(group) > MOST_LINES for each in group]
+    return [*told, *((str(each), each.identical) for each in found if each not in in_one_line)]
 
 
 def agreements(tables: Tables) -> list[Agreement]:

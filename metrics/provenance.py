@@ -33,6 +33,8 @@ PACKAGES = (
     "threadpoolctl",
 )
 
+RESULTS = "results"  # the folder at the top of the repository that experiments write into
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -41,7 +43,8 @@ class Provenance:
     Parameters
     ----------
     commit, dirty
-        Git revision of the code and whether tracked files differ from it; ``None`` outside a repository.
+        Git revision of the code and whether tracked files differ from it, results aside, which an experiment that is
+        made anew changes; ``None`` outside a repository.
     packages
         JSON object, name -> version, of the installed packages that the results lean on.
     cores
@@ -126,7 +129,9 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def _is_dirty(repository: Path) -> bool | None:
-    changes = _git(repository, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(
+        repository, "status", "--porcelain", "--untracked-files=no", "--", ":(top)", f":(top,exclude){RESULTS}"
+    )
     return None if changes is None else changes != ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from metrics.agreement import agreements, tell
+from metrics.agreement import Agreement, agreements, tell
 from metrics.tables import load
 
 Makers = dict[str, Callable[..., Any]]
@@ -83,6 +83,16 @@ def test_who_only_has_early_closers_beside_it_is_left_out(row_makers: Makers) ->
     (found,) = agreements(functions_closing_after(9, row_makers))
     assert set(found.weights_sha256) == {"openwhisk"}
     assert found.identical is None
+
+
+@pytest.mark.parametrize("digests", [{"inprocess": "a" * 64}, {"inprocess": "a" * 64, "flower": "a" * 64}])
+def test_many_of_a_kind_are_told_in_one_line_and_what_differs_is_always_named(digests: dict[str, str]) -> None:
+    many = [Agreement("", seed, 1, digests, None) for seed in range(4)]
+    differing = Agreement("", 9, 2, {"inprocess": "a" * 64, "flower": "b" * 64}, 2)
+    lines = tell([*many, differing])
+    assert len(lines) == 2
+    assert lines[1] == (str(differing), False)
+    assert len(tell([*many[:3], differing])) == 4
 
 
 def test_one_run_alone_agrees_with_nobody(row_makers: Makers) -> None:

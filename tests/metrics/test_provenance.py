@@ -104,6 +104,12 @@ def test_commit_and_dirty_follow_the_repository(tmp_path):
     assert (clean.commit, clean.dirty) == (git(tmp_path, "rev-parse", "HEAD"), False)
     write(tmp_path / "code.py", "a = 2\n")
     assert collect_provenance(tmp_path).dirty is True
+    git(tmp_path, "checkout", "--", ".")
+    assert collect_provenance(tmp_path).dirty is False
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "rows").write_text("1")
+    git(tmp_path, "add", "results")
+    assert collect_provenance(tmp_path).dirty is False  # an experiment's own rows are no other code
 
 
 def test_outside_a_repository_the_commit_is_unknown(tmp_path):
