@@ -32,6 +32,7 @@ def show_table(table: Table, title: str, console: Console) -> None:
 
 
 def _show_under_headings(table: Table, title: str, console: Console) -> None:
+    """Show each row's first label above it, and the second as well where no room is left for its longest word."""
     rest = replace(
         table,
         header=table.header[1:],
@@ -39,14 +40,31 @@ def _show_under_headings(table: Table, title: str, console: Console) -> None:
         labels=table.labels - 1,
     )
     widths = _widths(rest)
-    excess = _width(_grid(rest, "", _BELOW, widths), console) - console.width
-    widths[0] = max(1, widths[0] - max(0, excess))
+    room = widths[0] - max(0, _width(_grid(rest, "", _BELOW, widths), console) - console.width)
+    if room < _longest_word(rest):
+        _show_under_headings(_in_one_label(table), title, console)
+        return
+    widths[0] = max(1, room)
     console.print(_grid(replace(rest, sections=()), title, _BELOW, widths))
     for heading, rows in _by_heading(table):
         console.print(Text(heading, style="bold"))
         part = _grid(replace(rest, sections=(rows,)), "", _BELOW, widths)
         part.show_header = part.show_edge = False
         console.print(part, Text(""), sep="")
+
+
+def _longest_word(table: Table) -> int:
+    """Return the length of the longest word of the first labels; without any, no room is too little."""
+    return max((len(word) for row in table.rows for word in row[0].split()), default=-_UNBOUNDED)
+
+
+def _in_one_label(table: Table) -> Table:
+    """Return the table with the first two labels of each row in the first, and nothing in the second."""
+    rows, label = [], ""
+    for first, second, *numbers in table.rows:
+        label = first or label
+        rows.append((f"{label}: {second}", "", *numbers))
+    return replace(table, header=(table.header[0], "", *table.header[2:]), sections=(tuple(rows),))
 
 
 def _by_heading(table: Table) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:

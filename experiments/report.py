@@ -47,7 +47,9 @@ def finish(out: Path, console: Console, command: str | None = None, *, figures: 
     drawn = _draw(out, frames, console) if figures else []
     report = out / REPORT
     report.write_text(markdown.render(findings, frames, drawn, out, command), encoding="utf-8")
-    _show_files(out, report, drawn, console)
+    _show_files(
+        out, report, drawn, console, "none" if figures else "none; the same command with figures=true draws them"
+    )
 
 
 def show(findings: Findings, console: Console) -> None:
@@ -78,13 +80,12 @@ def _tables_in(out: Path) -> list[str]:
     return [name for name in (*tables.TABLES, tables.COST) if (out / f"{name}.parquet").exists()]
 
 
-def _show_files(out: Path, report: Path, drawn: list[Path], console: Console) -> None:
+def _show_files(out: Path, report: Path, drawn: list[Path], console: Console, no_figures: str) -> None:
     pictures = ",".join(path.stem for path in drawn if path.suffix == ".png")
-    later = f"none; python -m experiments.figures {out} draws them"
     listed = {
         "report": str(report),
         "tables": f"{out}/{{{','.join(_tables_in(out))}}}.{{parquet,csv}}",
-        "figures": f"{out}/figures/{{{pictures}}}.{{png,pdf,csv}}" if pictures else later,
+        "figures": f"{out}/figures/{{{pictures}}}.{{png,pdf,csv}}" if pictures else no_figures,
         "per run": f"{out if (out / 'runs').is_dir() else out / '<cell>'}/runs/<run_id>",
     }
     console.print()

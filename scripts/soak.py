@@ -7,8 +7,9 @@ A keeper makes run after run of five rounds, under each policy in turn, on one e
 through proxies that break connections, answers and objects at random, with client functions that fail at random; the
 seed decides which requests and which attempts. Each run's weights must be those of its counted updates, averaged
 afresh, and its tables must keep their laws. Every second the processes, file descriptors and resident memory of the
-keeper, the embedded server, its containers, the store and this process are written down. A dozen times the keeper rests
-until the embedded server has ended its idle containers: what is held then is not work under way. At the end it fails
+keeper, the embedded server, its containers, the store and this process are written down. Some ten times the keeper
+rests until the embedded server has ended its idle containers: what is held then is not work under way. At the end it
+fails
 
 - if what a role holds at rest grows after the warm-up (the first quarter, 4 minutes at most) by more than noise: the
   slope of a linear fit times the time, against the bounds in tests/faults/watch.py;

@@ -42,6 +42,8 @@ def loads(data: bytes) -> Weights:
     weights = _decode(data)
     header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")])
     noted, found = header.get("__metadata__", {}).get(_HASH), sha256(weights)
+    if noted is None:
+        raise CorruptWeights(f"{len(data)} bytes note no hash of their weights: no version since 0.1.0 wrote them")
     if found != noted:
         raise CorruptWeights(f"{len(data)} bytes hold weights of the hash {found}, but {noted} is noted: damaged")
     return weights

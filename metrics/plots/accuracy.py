@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +11,7 @@ from metrics.cells import label_runs
 from metrics.kpis import Tables
 from metrics.plots.by_round import bands, draw_lines, draw_target, median_by_round
 from metrics.plots.chart import Chart
+from metrics.plots.marks import backend_marks
 from metrics.plots.style import LEGEND_LINES, annotate, new_figure, source_notes, what_was_learnt, wrapped, write_legend
 
 _COLUMNS = 2  # panels in a row, where an experiment has several cells
@@ -41,9 +40,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     if columns == 1:
         panels[0].legend(loc="lower right")
     else:
-        handles, labels = zip(*(panel.get_legend_handles_labels() for panel in panels), strict=True)
-        named = dict(zip(chain(*labels), chain(*handles), strict=True))
-        write_legend(figure, list(named.values()), notes=len(notes))
+        write_legend(figure, backend_marks(shown), notes=len(notes))
     annotate(figure, "Test accuracy by round", what_was_learnt(tables), notes)
     return figure
 

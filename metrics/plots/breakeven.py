@@ -86,7 +86,9 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
             for name, value in zip(panels.columns, chosen, strict=True)
         ]
         _draw_panel(panel, shown[np.logical_and.reduce([each.to_numpy() for each in same])])
+        beside = panels.loc[panels["cell"] == chosen["cell"], "function_system"].nunique() > 1
         titles = [str(chosen["cell"]), *(_title(name, chosen[name]) for name in several)]
+        titles += [chosen["function_system"]] if beside else []
         panel.set_title(", ".join(filter(None, titles)))
     annotate(figure, "Where functions are cheaper than machines", what_was_learnt(tables), notes)
     return figure

@@ -71,21 +71,12 @@ def draw_target(axes: Axes, target: float | None) -> None:
     axes.annotate(f"target {target:g}", (0.01, target), xycoords=("axes fraction", "data"), va="bottom", fontsize=8)
 
 
-def range_of(numbers: pd.Series[int]) -> str:
-    """Write the numbers of runs behind several marks.
-
-    Examples
-    --------
-    >>> range_of(pd.Series([2, 2])), range_of(pd.Series([1, 3]))
-    ('2', '1 to 3')
-    """
-    fewest, most = numbers.min(), numbers.max()
-    return f"{fewest:g}" + (f" to {most:g}" if most > fewest else "")
-
-
 def bands(shown: pd.DataFrame) -> str:
     """Say what lines and bands mean."""
     n = int(shown["n"].max())
+    of_line = [name for name in ("cell", "system") if name in shown]
+    fewer = shown["n"] < shown.groupby(of_line)["n"].transform("max")
+    ends = " A line ends where the first of its seeds did." if fewer.any() else ""
     if n == 1:
         return "One run (seed) per system, n = 1."
     band = (
@@ -93,4 +84,4 @@ def bands(shown: pd.DataFrame) -> str:
         if shown["interval_low"].notna().any()
         else "range (no interval below n = 6)"
     )
-    return f"Lines: median over n seeds; bands: {band}."
+    return f"Lines: median over n seeds; bands: {band}.{ends}"

@@ -58,7 +58,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         "Cold: the first piece of work of a process, by the flag inside it. Seconds: from the birth of the process "
         "until it was ready to work, as far as it fell into a round (pools and nodes start in the set-up); median, and "
         "range as whiskers.",
-        *(_totals(shown, system) for system in shown["system"].unique()),
+        *_totals(tables),
         *source_notes(tables),
     )
     figure, axes = new_figure(len(cells), 2, 2.6, below=len(notes))
@@ -89,12 +89,20 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     return figure
 
 
-def _totals(shown: pd.DataFrame, system: str) -> str:
-    rows = shown[shown["system"] == system]
-    n, cold, attempts, unknown = rows["n"].max(), rows["cold"].sum(), rows["attempts"].sum(), rows["unknown"].sum()
-    longest = f", the longest {seconds(rows['cold_s_highest'].max())}" if rows["cold_s_highest"].notna().any() else ""
+def _totals(tables: Tables) -> list[str]:
+    """Say of each system what all its runs together came to; a run may stand in several cells, and counts once."""
+    runs = label_runs(tables["runs"]).drop_duplicates("run_id")[["run_id", "system"]]
+    attempts = runs.merge(tables["invocations"].query("function == 'client'"), on="run_id", sort=False)
+    return [_total(str(system), rows) for system, rows in attempts.groupby("system", sort=False)]
+
+
+def _total(system: str, attempts: pd.DataFrame) -> str:
+    cold, unknown = attempts["is_cold"].eq(True), int(attempts["is_cold"].isna().sum())
+    lengths = attempts.loc[cold, "cold_start_s"].dropna()
+    longest = f", the longest {seconds(float(lengths.max()))}" if len(lengths) else ""
     doubt = f", {unknown} unknown" if unknown else ""
-    return f"{system}, n = {n}: {cold} of {attempts} attempts cold{doubt}{longest}."
+    told = f"{cold.sum()} of {len(attempts)} attempts cold{doubt}{longest}"
+    return f"{system}, {attempts['run_id'].nunique()} runs: {told}."
 
 
 CHART = Chart("cold_starts", "no attempt of a client was recorded.", data, draw)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
-_ROOM = 1.65  # of the largest value: for the text behind it
+_ROOM = 1.65  # of the largest value: for the text behind it, ...
+_LETTERS = 20  # ... of so many letters, or more room
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,11 @@ def draw_dots(
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     largest = max((dot.high or dot.value for dot in dots if math.isfinite(dot.high or dot.value)), default=0.0)
-    axes.set_xlim(start, start + (_ROOM * (largest - start) or 1.0))
+    longest = max((len(dot.text) for dot in dots), default=0)
+    room = (
+        1 + (_ROOM - 1) * max(1.0, longest / _LETTERS) ** 2
+    )  # more room for text leaves less for what it stands behind
+    axes.set_xlim(start, start + (room * (largest - start) or 1.0))
 
 
 def _draw_dot(axes: Axes, dot: Dot, y: float) -> None:
@@ -71,6 +77,11 @@ def _draw_dot(axes: Axes, dot: Dot, y: float) -> None:
         axes.plot([dot.low, min(dot.high, 1e300)], [y, y], color=dot.colour, linewidth=1.5, solid_capstyle="butt")
     face = "white" if dot.hollow else to_rgba(dot.colour)
     axes.plot([dot.value], [y], dot.marker, markersize=5, markerfacecolor=face, markeredgecolor=dot.colour)
-    axes.annotate(
-        dot.text, (max(dot.value, dot.high or 0.0), y), (5, 0), textcoords="offset points", va="center", fontsize=7
-    )
+    beside = (max(dot.value, dot.high or 0.0), y)
+    look: dict[str, Any] = {
+        "textcoords": "offset points",
+        "va": "center",
+        "fontsize": 7,
+        "parse_math": False,
+    }  # $ is money
+    axes.annotate(dot.text, beside, (5, 0), **look)

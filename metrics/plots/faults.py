@@ -67,7 +67,8 @@ def data(tables: Tables) -> pd.DataFrame:
     )
     troubled = rows.loc[rows["outcome"] != SUCCESS, "run_id"]
     runs = label_runs(tables["runs"])
-    runs = runs[runs["run_id"].isin(troubled)].head(_MOST_RUNS)[["run_id", "cell", "system", "backend", "seed"]]
+    runs = runs[runs["run_id"].isin(troubled)].drop_duplicates("run_id").head(_MOST_RUNS)
+    runs = runs[["run_id", "cell", "system", "backend", "seed"]]
     shown = runs.merge(rows[rows["client_s"].notna()], on="run_id", sort=False)
     start = shown["submitted_at"] - shown["began_at"]
     keys = ["run_id", "cell", "system", "seed", "server_round", "function", "client_id", "attempt", "outcome"]
@@ -82,7 +83,8 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         "A bar: one attempt, from when the controller sent it until it had the answer. Got over: the answer was lost "
         "or late, and was found; the function ran once. Lost: neither an answer nor work was found. Discarded: a "
         "straggler of a closed round, billed all the same. Dotted lines: rounds begin.",
-        f"n = {len(runs)} {'run' if len(runs) == 1 else 'runs'}.",
+        f"n = {len(runs)} {'run' if len(runs) == 1 else 'runs'}, the first in which an attempt failed, was late or "
+        "was discarded.",
         *(_totals(shown[shown["run_id"] == run]) for run in runs),
         *source_notes(tables),
     )
@@ -94,7 +96,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         Patch(facecolor=OUTCOMES[name][0], hatch=OUTCOMES[name][1], edgecolor="white", label=name) for name in present
     ]
     write_legend(figure, handles, notes=len(notes))
-    annotate(figure, "Attempts under faults", what_was_learnt(tables), notes)
+    annotate(figure, "Every attempt, and what became of it", what_was_learnt(tables), notes)
     return figure
 
 
@@ -119,8 +121,7 @@ def _draw_run(panel: Axes, attempts: pd.DataFrame, rounds: pd.DataFrame) -> None
     panel.grid(visible=False, axis="y")
     panel.set_ylabel("client")
     panel.set_xlabel("seconds")
-    first = attempts.iloc[0]
-    panel.set_title(", ".join(filter(None, [first["cell"], first["system"], f"seed {first['seed']}"])))
+    panel.set_title(_of(attempts))
 
 
 def _round_starts(attempts: pd.DataFrame, rounds: pd.DataFrame) -> list[float]:
@@ -135,7 +136,12 @@ def _totals(attempts: pd.DataFrame) -> str:
     told = ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if name in counts)
     kinds = attempts.loc[attempts["outcome"] != SUCCESS, "error_kind"].dropna().value_counts()
     why = f" ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})" if len(kinds) else ""
-    return f"{attempts['system'].iloc[0]}, seed {attempts['seed'].iloc[0]}, {len(attempts)} attempts: {told}{why}."
+    return f"{_of(attempts)}, {len(attempts)} attempts: {told}{why}."
+
+
+def _of(attempts: pd.DataFrame) -> str:
+    first = attempts.iloc[0]
+    return ", ".join(filter(None, [first["cell"], first["system"], f"seed {first['seed']}"]))
 
 
 CHART = Chart("faults", "no attempt went wrong: each succeeded at once.", data, draw)

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from metrics.cells import label_runs
 from metrics.kpis import Tables
-from metrics.plots.by_round import range_of
 from metrics.plots.chart import Chart
+from metrics.plots.marks import range_of
 from metrics.plots.style import (
     LEGEND_LINES,
     OPTIMIZERS,
@@ -124,7 +124,8 @@ def _draw_setting(axes: Axes, x: float, width: float, rows: pd.DataFrame) -> Non
         face = colour if ours and not censored else "white"
         axes.plot([x] * len(values), values, marker, markersize=5, color=face, markeredgecolor=colour, zorder=3)
     middle, half = rows["median"].iloc[0], 0.42 * width
-    axes.plot([x - half, x + half], [middle, middle], color=colour, linewidth=2 if ours else 1, zorder=2)
+    line = ":" if rows["median_is_lower_bound"].iloc[0] else "-"
+    axes.plot([x - half, x + half], [middle, middle], line, color=colour, linewidth=2 if ours else 1, zorder=2)
     low, high = rows["interval_low"].iloc[0], rows["interval_high"].iloc[0]
     if pd.notna(low):
         top = min(high, axes.get_ylim()[1]) if high == float("inf") else high
@@ -151,7 +152,8 @@ def _legend(shown: pd.DataFrame, optimizers: list[str]) -> list[Line2D]:
 def _notes(shown: pd.DataFrame) -> list[str]:
     notes = [
         "A mark per seed (systems that learnt the same are one), a line at the median of n seeds; vertical line: exact "
-        "95 % interval, where n is 6 or more. Triangle: the target was not reached within so many rounds (censored)."
+        "95 % interval, where n is 6 or more. Triangle: the target was not reached within so many rounds (censored); "
+        "a dotted line is a lower bound."
     ]
     theirs = shown[shown["source"] == THEIRS]
     if theirs.empty:

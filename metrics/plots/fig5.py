@@ -112,9 +112,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         first.set_title(under(cell, "first round"))
         later.set_title("later rounds")
         start.set_title("cold starts of clients")
-    colours = shown[["system", "backend"]].drop_duplicates().itertuples(index=False)
-    handles = [Patch(color=_colour(backend), label=system) for system, backend in colours]
-    write_legend(figure, handles, notes=len(notes))
+    write_legend(figure, _legend(shown), notes=len(notes))
     annotate(figure, "Time of first and of later rounds, by phase", what_was_learnt(tables), notes)
     return figure
 
@@ -154,6 +152,14 @@ def _draw_values(axes: Axes, y: float, height: float, values: np.ndarray, colour
         whiskerprops=line,
         capprops=line,
     )
+
+
+def _legend(shown: pd.DataFrame) -> list[Patch]:
+    """Return a patch per system; per backend, where two systems have its colour."""
+    named = shown[["system", "backend"]].drop_duplicates()
+    if named["backend"].duplicated().any():
+        named = named.drop_duplicates("backend").assign(system=lambda rows: rows["backend"])
+    return [Patch(color=_colour(str(row.backend)), label=row.system) for row in named.itertuples()]
 
 
 def _colour(backend: str) -> str:

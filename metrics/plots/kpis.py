@@ -7,14 +7,13 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from metrics.differences import compared, differences, tell_p
 from metrics.frames import records
 from metrics.kpis import KPIS, Kpi, Tables, per_run, per_system
-from metrics.plots.by_round import range_of
 from metrics.plots.chart import Chart
 from metrics.plots.dots import Dot, draw_dots
+from metrics.plots.marks import backend_marks
 from metrics.plots.style import (
     LEGEND_LINES,
     annotate,
@@ -88,7 +87,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     for panel, _ in panels[len(kpis) :]:
         panel.set_visible(False)
     if several:
-        write_legend(figure, _legend(shown), notes=len(notes))
+        write_legend(figure, backend_marks(shown), notes=len(notes))
     annotate(figure, "Every KPI by system", what_was_learnt(tables), notes)
     return figure
 
@@ -121,14 +120,6 @@ def _row_height(rows: pd.DataFrame) -> float:
     return max(0.2, 0.14 * lines, 0.15 * rows["system"].nunique() + 0.06)
 
 
-def _legend(shown: pd.DataFrame) -> list[Line2D]:
-    handles = []
-    for (system, backend), rows in shown.groupby(["system", "backend"], sort=False):
-        colour, label = backend_colour(str(backend)), f"{system}, n = {range_of(rows['n'])}"
-        handles.append(Line2D([], [], color="none", marker="o", mfc=colour, mec=colour, label=label))
-    return handles
-
-
 def _dot(row: dict[str, Any], kpi: Kpi) -> Dot:
     low, high = (None if pd.isna(row[name]) else float(row[name]) for name in ("interval_low", "interval_high"))
     found = Median(row["median"], row["n"], low, high, is_lower_bound=row["is_lower_bound"])
@@ -143,6 +134,8 @@ def _notes(shown: pd.DataFrame, tables: Tables) -> list[str]:
         if enough
         else f"n too small for intervals and tests (below {FEWEST})"
     )
+    if (tables["rounds"]["stragglers"] > 0).any():
+        sure += "; a round's CPU is without its stragglers', the whole run's with it"
     bounds = " Hollow, >: a lower bound, the target was not reached." if shown["is_lower_bound"].any() else ""
     lines = [f"Dots: medians over n finished runs, axes from zero; {sure}.{bounds}"]
     if not enough:

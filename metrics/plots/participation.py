@@ -11,7 +11,7 @@ from metrics.kpis import Tables
 from metrics.participation import evenness, participation
 from metrics.plots.chart import Chart
 from metrics.plots.platforms import PLACES
-from metrics.plots.style import annotate, new_figure, source_notes, under, what_was_learnt, wrapped
+from metrics.plots.style import annotate, backend_colour, new_figure, source_notes, under, what_was_learnt, wrapped
 
 _KEYS = ["cell", "system", "client_id"]
 
@@ -22,7 +22,7 @@ def data(tables: Tables) -> pd.DataFrame:
     ``n`` runs; ``counted`` is the mean number of rounds that the client was part of, 0 for one that was never asked;
     ``evenness`` is the median of the runs'.
     """
-    runs = label_runs(tables["runs"])[["run_id", "cell", "system", "clients"]]
+    runs = label_runs(tables["runs"])[["run_id", "cell", "system", "backend", "clients"]]
     everybody = runs.loc[runs.index.repeat(runs["clients"])].copy()
     everybody["client_id"] = everybody.groupby(["run_id", "cell"]).cumcount()
     found = everybody.merge(participation(tables["invocations"]), on=["run_id", "client_id"], how="left")
@@ -33,7 +33,11 @@ def data(tables: Tables) -> pd.DataFrame:
     found = found.merge(where[["run_id", "client_id", "place"]], on=["run_id", "client_id"], how="left")
     found["evenness"] = found["run_id"].map(by_run).astype("float64")
     shown = found.groupby(_KEYS, sort=False).agg(
-        n=("run_id", "nunique"), place=("place", "last"), counted=("counted", "mean"), evenness=("evenness", "median")
+        n=("run_id", "nunique"),
+        backend=("backend", "first"),
+        place=("place", "last"),
+        counted=("counted", "mean"),
+        evenness=("evenness", "median"),
     )
     return shown[shown["evenness"] < 1.0 - 1e-9].reset_index()
 
@@ -44,7 +48,10 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     notes = wrapped(
         "Rounds whose average holds the client's update, mean over the runs, clients in descending order. Evenness: "
         "Jain's index, 1 if all took part equally often.",
-        *(f"{system}, n = {rows['n'].max()}." for (_, system), rows in panels),
+        *(
+            ", ".join(filter(None, [str(cell), str(system), f"n = {rows['n'].max()}."]))
+            for (cell, system), rows in panels
+        ),
         *source_notes(tables),
     )
     figure, axes = new_figure(len(panels), 1, 2.2, below=len(notes))
@@ -52,10 +59,12 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
         ranked = rows.sort_values(["counted", "client_id"], ascending=[False, True]).assign(rank=range(len(rows)))
         places = ranked["place"].astype("object").where(ranked["place"].notna(), "no platform")
         taken = sorted(set(places[ranked["counted"] > 0]))
-        for place, colour in zip(taken, PLACES, strict=False):
+        colours = PLACES if len(taken) > 1 else [backend_colour(rows["backend"].iloc[0])]
+        for place, colour in zip(taken, colours, strict=False):
             mine = ranked[places == place]
             panel.bar(mine["rank"], mine["counted"], width=0.9, color=colour, label=place)
         panel.set_title(under(cell, f"{system}, evenness {rows['evenness'].iloc[0]:.3f}"))
+        panel.set_xlim(-1, len(ranked))
         panel.set_ylabel("rounds")
         panel.set_xlabel("clients")
         if len(taken) > 1:

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from metrics.cells import label_runs
 from metrics.frames import records
 from metrics.kpis import Tables
-from metrics.plots.by_round import range_of
 from metrics.plots.chart import Chart
 from metrics.plots.dots import Dot, draw_dots
+from metrics.plots.marks import backend_marks
 from metrics.plots.style import (
     LEGEND_LINES,
     PUBLISHED,
@@ -129,10 +129,7 @@ def _dot(row: dict[str, Any], column: str, unit: str) -> Dot:
 
 
 def _legend(shown: pd.DataFrame) -> list[Line2D]:
-    handles = []
-    for backend, rows in shown[shown["backend"] != "published"].groupby("backend", sort=False):
-        colour, n = backend_colour(str(backend)), range_of(rows["n"])
-        handles.append(Line2D([], [], color="none", marker="o", mfc=colour, mec=colour, label=f"{backend}, n = {n}"))
+    handles = backend_marks(shown[shown["backend"] != "published"])
     for system in shown.loc[shown["backend"] == "published", "system"].unique():
         marker = _MARKS[system]
         handles.append(Line2D([], [], color="none", marker=marker, mfc="white", mec=PUBLISHED, label=_THEIRS[system]))
@@ -141,8 +138,6 @@ def _legend(shown: pd.DataFrame) -> list[Line2D]:
 
 def _notes(shown: pd.DataFrame) -> list[str]:
     lines = ["Medians over n finished runs, lines: exact 95 % interval where n is 6 or more; MB: the functions' limit."]
-    if (shown["first_k"] < shown["clients_per_round"]).any():
-        lines.append("Only functions close a round early; systems without functions wait for all clients of a round.")
     if (shown["backend"] == "published").any():
         lines.append(f"Published (hollow, n = 1): {RGG.citation}. {RGG.differences}")
     return lines

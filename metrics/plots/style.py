@@ -23,7 +23,6 @@ from metrics.units import memory
 
 WIDTH = 8.0  # inches; at 110 dots each, 880 pixels: what a README shows without scaling
 _HEADER, _FOOTER, _LINE = 0.62, 0.12, 0.155  # inches
-_LEGEND_LETTERS = 100  # that fit beside each other at the usual size
 LEGEND_LINES = 2  # lines of notes that a legend below takes the place of
 _MARGIN = 0.012  # of the width, on each side
 _ROOM = (1 - 2.5 * _MARGIN) * WIDTH * 72  # points, for a line of text
@@ -52,7 +51,7 @@ _BACKENDS = {
     "openwhisk": "#0072B2",
     "openfaas": "#009E73",
     "google": "#CC79A7",
-    "fabric": "#D55E00",
+    "fabric": "#AA4499",
 }
 _PLATFORMS = {"openwhisk": "OpenWhisk", "openfaas": "OpenFaaS", "google": "Google Cloud Functions"}
 PHASES = {
@@ -127,13 +126,12 @@ def notes_height(lines: int) -> float:
 
 def write_legend(figure: Figure, handles: Sequence[Artist], *, notes: int) -> None:
     """Write a legend on a line between what is drawn and ``notes`` lines of notes; it takes :data:`LEGEND_LINES`."""
-    length = sum(len(str(handle.get_label())) for handle in handles)
     figure.legend(
         handles=handles,
         loc="lower center",
         bbox_to_anchor=(0.5, notes_height(notes) / figure.get_figheight()),
         ncols=len(handles),
-        fontsize=8 if length <= _LEGEND_LETTERS else 8 * _LEGEND_LETTERS / length,
+        fontsize=8,
         handlelength=1.2,
         columnspacing=1.4,
     )

@@ -41,6 +41,15 @@ def test_columns_stand_above_each_other_under_all_headings() -> None:
     assert {line.index("671 MiB") for line in lines} == {lines[0].index("671 MiB")}
 
 
+def test_where_no_room_is_left_for_systems_they_are_in_the_headings() -> None:
+    wide = tuple((*row[:2], *(f"{number} and some more words" for number in row[2:])) for row in TABLE.rows)
+    lines = shown(Table(TABLE.header, (tuple(wide),), labels=2), 80)
+    headings = " ".join(line for line in lines)
+    for k in (4, 6):
+        for system in ("flower", SYSTEM):
+            assert f"{CELL.format(k)}: {system}" in headings
+
+
 def test_where_there_is_room_a_table_stays_a_table() -> None:
     assert any(CELL.format(4) in line and "flower" in line for line in shown(TABLE, 300))
 

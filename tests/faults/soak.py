@@ -127,6 +127,8 @@ def _roles(keeper: int, emulator: int) -> dict[str, list[psutil.Process]]:
 
 
 def _judged(seen: pd.DataFrame) -> tuple[list[Verdict], list[str]]:
+    if seen.empty:
+        return [], ["nothing was seen of it"]
     kept = seen[seen["at_rest"] & (seen["role"] == "containers") & (seen["processes"] > 0)]
     problems = [f"containers were left at {len(kept)} rests"] if len(kept) else []
     try:
