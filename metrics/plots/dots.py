@@ -78,10 +78,6 @@ def _draw_dot(axes: Axes, dot: Dot, y: float) -> None:
     face = "white" if dot.hollow else to_rgba(dot.colour)
     axes.plot([dot.value], [y], dot.marker, markersize=5, markerfacecolor=face, markeredgecolor=dot.colour)
     beside = (max(dot.value, dot.high or 0.0), y)
-    look: dict[str, Any] = {
-        "textcoords": "offset points",
-        "va": "center",
-        "fontsize": 7,
-        "parse_math": False,
-    }  # $ is money
-    axes.annotate(dot.text, beside, (5, 0), **look)
+    size = 7 * min(1.0, (_LETTERS / max(1, len(dot.text))) ** 0.4)  # a long interval is to end before the next panel
+    no_math: dict[str, Any] = {"parse_math": False}  # $ is money
+    axes.annotate(dot.text, beside, (5, 0), textcoords="offset points", va="center", fontsize=size, **no_math)

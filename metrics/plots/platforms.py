@@ -12,7 +12,7 @@ from metrics.by_platform import by_platform, placed, slowest, usd_by_place
 from metrics.cells import label_runs
 from metrics.kpis import Tables
 from metrics.plots.chart import Chart
-from metrics.plots.style import annotate, new_figure, source_notes, under, what_was_learnt, wrapped
+from metrics.plots.style import annotate, backend_colour, new_figure, source_notes, under, what_was_learnt, wrapped
 from metrics.units import seconds, write
 
 PLACES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe and Ito
@@ -31,7 +31,12 @@ def data(tables: Tables) -> pd.DataFrame:
     found = runs.merge(calls[(spread > 1) & (calls["status"] == "success")], on="run_id", sort=False)
     last = runs.merge(slowest(tables["invocations"]), on="run_id", sort=False)
     taken = found.groupby(_KEYS, sort=False)
-    shown = taken.agg(n=("run_id", "nunique"), clients=("client_id", "nunique"), client_s=("client_s", "median"))
+    shown = taken.agg(
+        n=("run_id", "nunique"),
+        platform=("platform", "first"),
+        clients=("client_id", "nunique"),
+        client_s=("client_s", "median"),
+    )
     shown["client_s_low"], shown["client_s_high"] = (taken["client_s"].quantile(part) for part in (0.25, 0.75))
     shown["slowest_share"] = last.groupby(_KEYS).size().reindex(shown.index, fill_value=0) / shown["n"]
     return shown.reset_index()
@@ -42,7 +47,8 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     panels = list(shown.groupby(["cell", "system"], sort=False))
     notes = wrapped(
         "Seconds from submission to answer, of attempts that counted, by the keeper's clock: queueing, cold starts and "
-        "the network are in them. Median and quartiles over the clients of a round.",
+        "the network are in them. Median and quartiles over the clients of a round. Dollars: of all "
+        "functions of a place, the aggregator where it runs.",
         *(f"{system}, n = {rows['n'].max()}." for (_, system), rows in panels),
         *_lines(tables),
         _shares(tables),
@@ -60,7 +66,9 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
 def _draw_panels(times: Any, last: Any, rows: pd.DataFrame) -> None:
     places = sorted(set(rows["place"]))
     below = pd.Series(0.0, index=sorted(set(rows["server_round"])))
-    for number, (place, colour) in enumerate(zip(places, PLACES, strict=False)):
+    platforms = rows.drop_duplicates("place").set_index("place")["platform"]
+    colours = [backend_colour(platforms[place]) for place in places] if platforms.is_unique else PLACES
+    for number, (place, colour) in enumerate(zip(places, colours, strict=False)):
         mine = rows[rows["place"] == place].set_index("server_round").sort_index()
         beside = mine.index + 0.12 * (number - (len(places) - 1) / 2)
         spread = [mine["client_s"] - mine["client_s_low"], mine["client_s_high"] - mine["client_s"]]
