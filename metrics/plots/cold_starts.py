@@ -102,7 +102,7 @@ def _total(system: str, attempts: pd.DataFrame) -> str:
     longest = f", the longest {seconds(float(lengths.max()))}" if len(lengths) else ""
     doubt = f", {unknown} unknown" if unknown else ""
     told = f"{cold.sum()} of {len(attempts)} attempts cold{doubt}{longest}"
-    return f"{system}, {attempts['run_id'].nunique()} runs: {told}."
+    return f"{system}, n = {attempts['run_id'].nunique()}: {told}."
 
 
 CHART = Chart("cold_starts", "no attempt of a client was recorded.", data, draw)
