@@ -37,7 +37,8 @@ class TransferError(RuntimeError):
     Parameters
     ----------
     status
-        The HTTP status of the answer, 404 also where a file is missing; ``None`` if there was no answer.
+        The HTTP status of the answer, 404 also where a file is missing; ``None`` if there was no answer, or a store's
+        whole folder is away.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -122,7 +123,8 @@ def _on_disk(path: Path, action: Callable[[], bytes | None]) -> Outcome:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         passing = _is_gone(path) if missing else error.errno in PASSING_ERRNO
-        return Outcome(None, error.strerror or str(error), 404 if missing else None, final=not passing)
+        status = 404 if missing and not passing else None  # of a store that is away nobody knows what is missing
+        return Outcome(None, error.strerror or str(error), status, final=not passing)
 
 
 def _is_gone(path: Path) -> bool:

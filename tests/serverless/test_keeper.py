@@ -15,6 +15,7 @@ from metrics.recorder import Recorder
 from metrics.tables import read_run
 from serverless import keeper
 from serverless.dispatcher import Retries
+from serverless.functions import transfer
 from serverless.invoker import WorkFailed
 from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
@@ -34,6 +35,7 @@ FAULTS = ("ok", "throttled", "raises", "lost", "lost, late", "slow 0.01", "slow 
 @pytest.fixture
 def learn(small_mnist, mnist_settings, monkeypatch, tmp_path_factory):
     """Make a run on a local platform; return it, its final hash, its tables, and what is left in the store."""
+    monkeypatch.setattr(transfer, "PATIENCE_S", 1.0)  # of functions that are late: their store may be gone by then
 
     def run(script, policy=None, job=JOB, on=None, **changes):
         platform = on or LocalPlatform(script)

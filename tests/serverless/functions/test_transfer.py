@@ -261,6 +261,15 @@ def test_where_the_folder_alone_is_gone_reading_is_given_up_at_once_and_writing_
     assert fetch(url) == b"late"
 
 
+def test_a_store_that_stays_away_is_no_missing_object(tmp_path, monkeypatch):
+    """Else the aggregator would name every update corrupt, and all clients would train again."""
+    monkeypatch.setattr(transfer, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(transfer, "BACKOFF_S", 0.01)
+    with pytest.raises(TransferError) as caught:
+        fetch((tmp_path / "drive" / "runs" / "r" / "updates" / "u").as_uri())
+    assert caught.value.status is None
+
+
 @pytest.mark.parametrize("step", [403, 503, "break off", "half"])
 def test_no_signature_is_shown(server, monkeypatch, step):
     monkeypatch.setattr(transfer, "PATIENCE_S", 0.02)
