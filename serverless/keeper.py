@@ -201,7 +201,6 @@ class Keeper:
         left = self.clients.leave()
         self.objects.adopt(this.number, average.attempt)
         states = self.objects.keep_states(this.number, updates)
-        self.objects.forget_updates(this.number)
         rows = [*this.rows(), *self.relayed(), *map(discarded, left.answered)]
         row = round_row(
             times,
@@ -214,6 +213,7 @@ class Keeper:
         )
         self.recorder.checkpoint(this.number, None, states)  # the weights themselves are in the store
         self.recorder.round(row, rows)
+        self.objects.forget_updates(this.number)  # until it is written down, a keeper that starts again needs them
         self.selector.note(this.number, durations_s(rows, this.number).get(this.number, {}))
         return row.test_accuracy
 

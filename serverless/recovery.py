@@ -10,6 +10,7 @@ from typing import Any
 
 from metrics.clocks import now
 from metrics.tables import InvocationRow
+from serverless.answers import CORRUPT_UPDATE
 from serverless.dispatcher import Task
 from serverless.invoker import NOT_SENT, Attempted, Invoker, Success, Work
 from serverless.register import Activation, Register, RegisterError
@@ -111,8 +112,9 @@ class NotedInvoker(Invoker):
         report = json.loads(activation.report or "{}")
         rows = [InvocationRow(**row) for row in report.get("rows", [])]
         task = Task(work, earlier=activation.attempt - len(rows), rows={row.attempt: row for row in rows})
-        if activation.state == "finished" and (success := _success(work, report)):
-            task.success = success
+        if activation.state == "finished":
+            task.success = _success(work, report)
+            task.rows |= {} if task.success else {row.attempt: _gone(row) for row in rows if row.status == "success"}
         elif activation.state == "in_flight":
             lost = self.unanswered(work, activation.attempt, activation.submitted_at or now())
             task.earlier -= 1
@@ -135,6 +137,11 @@ class NotedInvoker(Invoker):
 def _report(rows: Iterable[InvocationRow], success: Success | None = None) -> str:
     counted = {"attempt": success.attempt, "result": dict(success.result)} if success else None
     return json.dumps({"rows": [asdict(row) for row in rows], "success": counted})
+
+
+def _gone(row: InvocationRow) -> InvocationRow:
+    """Say that the update of an attempt is not there any more, so that nothing of it counts."""
+    return replace(row, status="failed", error_kind=CORRUPT_UPDATE)
 
 
 def _success(work: Work, report: Mapping[str, Any]) -> Success | None:

@@ -7,6 +7,7 @@ it rests, says so, and waits for a line on standard input.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import shutil
@@ -56,6 +57,7 @@ def main(folder: Path, api_host: str, endpoint: str, cache: Path, until: float) 
             print(json.dumps(told), flush=True)
             shutil.rmtree(directory)
             if time.time() - rested > rest_every_s:
+                gc.collect()  # connections of runs that are over: garbage is no leak
                 print(json.dumps({"rests_after": number}), flush=True)
                 sys.stdin.readline()
                 rested = time.time()

@@ -18,7 +18,7 @@ import pytest
         "cost.schedule",
         "differences",
         "phases",
-        "plots.by_round",
+        "plots.marks",
         "probe",
         "sampler",
         "statistics",

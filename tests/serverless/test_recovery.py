@@ -5,6 +5,7 @@ import signal
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from metrics.recorder import Recorder
@@ -103,6 +104,40 @@ def test_when_only_the_average_was_lost_only_the_average_is_made_again(learn, tm
     platform, final = learn(tmp_path / "broken", part=1)
     assert trained(platform, 2) == []
     assert final == unbroken
+
+
+def test_killed_while_a_round_is_written_down_nobody_trains_again(learn, tmp_path, monkeypatch):
+    _, unbroken = learn(tmp_path / "unbroken")
+    write_down = Recorder.round
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Recorder,
+            "round",
+            lambda recorder, row, rows: (
+                os.kill(os.getpid(), signal.SIGKILL) if row.server_round == 2 else write_down(recorder, row, rows)
+            ),
+        )
+        killed(learn, tmp_path / "broken", None)
+    platform, final = learn(tmp_path / "broken", part=1)
+    assert trained(platform, 2) == []
+    assert final == unbroken
+
+
+def test_an_update_that_is_gone_does_not_count_and_is_trained_again(learn, tmp_path):
+    _, unbroken = learn(tmp_path / "unbroken")
+    killed(learn, tmp_path / "broken", ("aggregator", 2, None))
+    gone = SECOND_ROUND[1]
+    (update,) = (tmp_path / "broken" / "store").rglob(f"client-{gone:05d}-attempt-1.safetensors")
+    update.unlink()
+    platform, final = learn(tmp_path / "broken", part=1)
+    assert trained(platform, 2) == [gone]
+    assert final == unbroken
+    calls = read_run(tmp_path / "broken", "invocations").to_pandas()
+    mine = calls[(calls["server_round"] == 2) & (calls["client_id"] == gone)]
+    assert mine[["attempt", "status", "error_kind"]].replace({np.nan: None}).values.tolist() == [
+        [1, "failed", "corrupt update"],
+        [2, "success", None],
+    ]
 
 
 def test_of_more_updates_than_a_round_counts_the_first_ones_count(learn, tmp_path):
