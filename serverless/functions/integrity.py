@@ -1,7 +1,7 @@
 """Whether bytes are what they were when they were sent: by MD5, which is what object stores speak.
 
 Nobody is kept out by this: it finds accidents on the way, for which MD5 is good enough. It is for sending again at
-once; what is damaged alike every time passes here, and is found by whoever decodes it: weights carry their own hash
+once; what is damaged alike every time passes here, and is found by whoever decodes it: weights carry a checksum
 (:mod:`task.weights`), images the checksums of their archive.
 """
 

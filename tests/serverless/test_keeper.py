@@ -118,8 +118,9 @@ def test_every_client_counts_once_whatever_befell_its_first_attempt(learn, small
     assert told == [select_clients(JOB, number) for number in (1, 2)]
     assert run.left == []
     (*others, (_, last, kind)) = run.statuses(FIRST)
-    assert last == "success"
-    if fault != "lost, late":  # it may turn up before the next attempt is sent
+    assert "success" in (last, *(status for _, status, _ in others))
+    if fault != "lost, late":  # it may turn up before the next attempt is sent, or after
+        assert last == "success"
         assert len(others) == (fault in ("throttled", "raises", *ONLY_FOR_CLIENTS))
     if fault in ("lost", *RUBBISH) and fault not in ONLY_FOR_CLIENTS:
         assert kind in ("no answer", "rubbish answer")  # its work was in the store: not invoked again

@@ -48,7 +48,7 @@ def test_whatever_bit_is_flipped_other_weights_are_never_read(weights, data):
 
 
 def test_weights_that_do_not_say_what_they_should_be_are_refused():
-    with pytest.raises(CorruptWeights, match="note no hash"):
+    with pytest.raises(CorruptWeights, match="note no checksum"):
         loads(save({"a": np.float32([1.0])}))
 
 
