@@ -6,24 +6,30 @@ from dataclasses import dataclass, field
 
 from tests.faults.world import Day
 
-HEADER = """# Faults
+HEADER = """# Faults: what happens when something breaks?
 
-Each fault below is made to happen on purpose, by a proxy in front of the platform or the object store or by a client
-function that goes wrong, in a run of two rounds with three clients on the embedded server and MinIO (a directory where
-it says so), under each policy for a round. Every run must end with exactly the weights that the counted updates give
-when they are averaged afresh, with no attempt lost or written twice, nothing left in the store, and no second
-invocation of work that was done. A cell says which clients' updates were averaged, by round, and how many attempts that
-took.
+This page is for people who want to know whether a fault can change the weights or the tables. Each fault below is made on
+purpose, under each round policy. A proxy in front of the platform or the object store makes it, or a client function that
+fails. Each run has two rounds and three clients, on the embedded server and MinIO (a directory where the name says so).
 
-`python -m pytest tests/faults --fault-matrix docs/faults.md` wrote this file; every run of the tests makes it anew
-and prints it.
+Every run must pass all of these checks:
+
+- The final weights are exactly the average of the updates that were counted. The test computes this average again.
+- No attempt is lost, and none is written twice.
+- No object is left in the store.
+- No function is invoked again for work that was done.
+
+A cell shows the clients whose updates were averaged in round 1 / round 2, and the number of attempts.
+
+`python -m pytest tests/faults --fault-matrix docs/faults.md` wrote this file. Every run of these tests prints the tables again.
 
 """
 LEGEND = """
-## What it looks like in `invocations`
+## What a fault looks like in the table `invocations`
 
-The attempts of a piece of work that met the fault, in their order, `status` first, then `error_kind`. A success with an
-`error_kind` got over it: the answer was lost or late, and its record was found; the function ran once.
+A line shows the attempts at one piece of work that met the fault, in order: `status` and, in brackets, `error_kind`. A
+`success` with an `error_kind` is work whose answer was lost or late. The keeper found the platform's record of it. The
+function ran once.
 
 """
 
@@ -49,7 +55,7 @@ class Matrix:
         lines += [_row(name, *(row.get(policy, "–") for policy in policies)) for name, row in self.cells.items()]
         shown = [_row("fault", "attempts"), _row("---", "---")]
         shown += [
-            _row(name, "<br>".join(found) or "no trace: got over within the attempt")
+            _row(name, "<br>".join(found) or "no trace: solved within the attempt")
             for name, found in self.traces.items()
         ]
         return HEADER + "\n".join(lines) + "\n" + LEGEND + "\n".join(shown) + "\n"
