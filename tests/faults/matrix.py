@@ -8,9 +8,10 @@ from tests.faults.world import Day
 
 HEADER = """# Faults: what happens when something breaks?
 
-This page is for people who want to know whether a fault can change the weights or the tables. Each fault below is made on
-purpose, under each round policy. A proxy in front of the platform or the object store makes it, or a client function that
-fails. Each run has two rounds and three clients, on the embedded server and MinIO (a directory where the name says so).
+This page is for people who want to know whether a fault can change the weights or the tables. Each fault below is made
+on purpose, under each round policy. A proxy in front of the platform or the object store makes it, or a client function
+that fails. Each run has two rounds and three clients, on the embedded server and MinIO (a directory where the name says
+so).
 
 Every run must pass all of these checks:
 
@@ -21,7 +22,8 @@ Every run must pass all of these checks:
 
 A cell shows the clients whose updates were averaged in round 1 / round 2, and the number of attempts.
 
-`python -m pytest tests/faults --fault-matrix docs/faults.md` wrote this file. Every run of these tests prints the tables again.
+`python -m pytest tests/faults --fault-matrix docs/faults.md` wrote this file. Every run of these tests
+prints the tables again.
 
 """
 LEGEND = """
