@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -50,16 +50,16 @@ def expand(words: list[str], *, multirun: bool) -> list[CellOverrides]:
     ConfigError
         If a word cannot be parsed, or names a key or an option that does not exist.
     """
-    given = [_parse(word) for word in words]
+    given = [parse(word) for word in words]
     file = _sweep_of_the_file(given)
     multirun = multirun or file.is_multirun
-    declared = [_parse(word) for word in file.words] if multirun else []
+    declared = [parse(word) for word in file.words] if multirun else []
     tables = file.tables if multirun else ()
     by_key = {override.key_or_group: override for override in given}
     grid = {override.key_or_group: by_key.get(override.key_or_group, override) for override in declared}
     in_file = {*grid, *(key for table in tables for key in table.keys)}
     overrides = [*grid.values(), *(override for override in given if override.key_or_group not in in_file)]
-    from_tables = [_parse(word) for table in tables for row in table.rows for word in row]
+    from_tables = [parse(word) for table in tables for row in table.rows for word in row]
     every = {override.input_line: override for override in (*given, *overrides, *from_tables)}.values()
     problems = [problem for override in every for problem in _problems(override, multirun)]
     if problems:
@@ -145,7 +145,15 @@ def _is_of_a_group(key: str) -> bool:
     return re.fullmatch(rf"fabric\.groups\.\w+\.({'|'.join(get_type_hints(GroupConfig))})", key) is not None
 
 
-def _parse(word: str) -> Override:
+@lru_cache(maxsize=1024)
+def parse(word: str) -> Override:
+    """Parse one word, which takes milliseconds; a grid repeats its words in many cells.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read.
+    """
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException as error:

@@ -11,7 +11,6 @@ from experiments.errors import ConfigError
 from experiments.platforms import absolute, platform_settings
 from experiments.topology import invoker_spec, invokers_mb
 from metrics.provenance import usable_cores, usable_memory_bytes
-from task.data import DataSettings
 from task.job import (
     FederatedJob,
     ModelName,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from serverless.keeper import ServerlessSettings
     from serverless.policies import RoundPolicy
     from serverless.storage import StoreSettings
+    from task.data import DataSettings
 
 _POOL_SHARE = 0.8  # of the machine's memory for containers: the keeper, the server and the store need some, too
 
@@ -68,6 +68,8 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
 
 def data_settings(config: ExperimentConfig) -> DataSettings:
     """Return where the images are."""
+    from task.data import DataSettings  # noqa: PLC0415 - it imports NumPy, which a mistyped key does not wait for
+
     return DataSettings(cache=absolute(config.data.cache) or Path(), path=absolute(config.data.path))
 
 
