@@ -34,6 +34,9 @@ A line shows the attempts at one piece of work that met the fault, in order: `st
 function ran once.
 
 """
+UNSEEN = """
+These faults leave no trace there, because they are solved within the attempt: {}.
+"""
 
 
 @dataclass
@@ -56,11 +59,9 @@ class Matrix:
         lines = [_row("fault", *policies), _row(*["---"] * (1 + len(policies)))]
         lines += [_row(name, *(row.get(policy, "–") for policy in policies)) for name, row in self.cells.items()]
         shown = [_row("fault", "attempts"), _row("---", "---")]
-        shown += [
-            _row(name, "<br>".join(found) or "no trace: solved within the attempt")
-            for name, found in self.traces.items()
-        ]
-        return HEADER + "\n".join(lines) + "\n" + LEGEND + "\n".join(shown) + "\n"
+        shown += [_row(name, "<br>".join(found)) for name, found in self.traces.items() if found]
+        unseen = "; ".join(name for name, found in self.traces.items() if not found)
+        return HEADER + "\n".join(lines) + "\n" + LEGEND + "\n".join(shown) + "\n" + UNSEEN.format(unseen or "none")
 
 
 def traces(day: Day) -> list[str]:
