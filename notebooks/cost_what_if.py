@@ -10,12 +10,12 @@
 # ---
 
 # %% [markdown]
-# # What if it were billed otherwise?
+# # What would a run cost at other prices?
 #
-# A finished experiment can be priced again for any provider, memory size, machine and policy without running anything:
-# `python -m experiments.reprice RESULTS pricing=NAME`. This notebook asks a few such questions of the small experiment that is
-# kept beside it; set `RESULTS` to a folder of your own. Formulas and the source of each price are in `docs/cost.md` and
-# `conf/pricing`.
+# You can price a finished experiment again for any provider, memory size, machine and policy. Nothing is run again:
+# `python -m experiments.reprice RESULTS pricing=NAME`. This notebook answers four such questions for the small
+# experiment in `data/smoke`. Set the environment variable `RESULTS` to use a folder of your own. `docs/cost.md` has
+# the formulas; `conf/pricing` has the source of each price.
 
 # %%
 import os
@@ -51,35 +51,38 @@ def usd_per_round(frames: dict[str, pd.DataFrame], *columns: str) -> pd.DataFram
 
 
 # %% [markdown]
-# ## Which provider?
+# ## Which provider is cheaper?
 
 # %%
 by_provider = usd_per_round(priced("pricing=aws_lambda_x86,google_cloud_run", "billing.policy=per_client"), "pricing")
 print(by_provider.to_string())
 
 # %% [markdown]
-# ## How much memory?
+# ## How does the memory of functions change the bill?
 #
-# Functions are billed by their memory limit. This changes the bill, not the time: less memory may also be slower.
+# Functions are billed by their memory limit. The table changes the bill and not the time. On a real platform, a
+# function with less memory may also be slower.
 
 # %%
 by_memory = usd_per_round(priced("pricing=aws_lambda_x86", "billing.memory_mb=1024,2048"), "memory_mb")
 print(by_memory.to_string())
 
 # %% [markdown]
-# ## How are the machines shared out?
+# ## How many machines are needed?
 #
-# One machine for each client, idle ones billed; one for each client that a round selects; or several clients on each.
+# There are three policies. `per_client`: one machine for each client, also billed when idle. `per_selected`: one
+# machine for each client that a round selects. `packed`: several selected clients on each machine.
 
 # %%
 by_policy = usd_per_round(priced("billing.policy=per_client,per_selected,packed"), "policy")
 print(by_policy.to_string())
 
 # %% [markdown]
-# ## From which busy share on are machines cheaper?
+# ## Above which busy share are machines cheaper?
 #
-# Machines cost by the hour whether they work or not. Below the break-even share of busy time, functions are cheaper; above 1,
-# they are cheaper even if the machines are never idle.
+# Machines cost money by the hour, also when they do not work. The busy share is the part of the time in which they
+# work. Below the break-even share, functions are cheaper. If the break-even share is above 1, functions are cheaper
+# even if the machines are never idle.
 
 # %%
 crossing = break_evens(priced("billing.policy=per_client,per_selected,packed"))

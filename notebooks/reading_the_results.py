@@ -12,9 +12,10 @@
 # %% [markdown]
 # # Reading the results
 #
-# An experiment leaves four tidy tables. This notebook reads those of a small one that is kept beside it: the three
-# systems, one seed, made by the command in `data/README.md`. Set `RESULTS` to a folder of your own, such as
-# `results/quickstart`, and run it again. Open it with Jupyter and jupytext, or run it: `python notebooks/reading_the_results.py`.
+# This notebook shows how to read the four tables of an experiment with pandas. It uses the small experiment in
+# `data/smoke`: three systems and one seed (`data/README.md` has the command). To read your own results, set the
+# environment variable `RESULTS` to their folder, for example `results/quickstart`. Open the notebook with Jupyter and
+# jupytext, or run it: `python notebooks/reading_the_results.py`. `docs/tables.md` describes every column.
 
 # %%
 import os
@@ -38,9 +39,10 @@ tables = load_all([RESULTS])
 {name: frame.shape for name, frame in tables.items()}
 
 # %% [markdown]
-# ## Did the systems learn the same?
+# ## Did all systems learn the same?
 #
-# Everything else is only worth reading if they did. Equal hashes are bit-identical weights, compared after every round.
+# Only then can the other numbers be compared. The hashes of the weights are compared after every round. Equal hashes
+# mean bit-identical weights.
 
 # %%
 for agreement in agreements(tables):
@@ -49,7 +51,8 @@ for agreement in agreements(tables):
 # %% [markdown]
 # ## The systems side by side
 #
-# Medians over seeds. An interval is printed from six seeds on; below, none exists at 95 %.
+# The table shows medians over seeds. An interval is printed if there are six seeds or more. With fewer seeds no 95 %
+# interval of a median exists.
 
 # %%
 runs = per_run(tables)
@@ -62,7 +65,7 @@ for cell, of_cell in summary.groupby("cell", sort=False):
 # %% [markdown]
 # ## Where the time of a round goes
 #
-# The phases of a round add up to its wall time; what is left over is a column of its own.
+# The phases of a round add up to its wall time. The rest is in its own column, `unattributed`.
 
 # %%
 rounds = runs[["run_id", "system"]].merge(tables["rounds"], on="run_id")
@@ -71,9 +74,10 @@ phases.insert(1, "round_s", rounds["round_s"])
 print(phases.groupby("system", sort=False).mean().round(3).to_string())
 
 # %% [markdown]
-# ## Cold starts, by two witnesses
+# ## Cold starts, measured in two independent ways
 #
-# The flag inside the function's process, and `initTime` in the platform's record.
+# `says_cold` is the flag inside the function's process. `record_cold` is true if the platform's record has an
+# `initTime`.
 
 # %%
 calls = runs[["run_id", "system"]].merge(tables["invocations"], on="run_id").query("function == 'client'")
@@ -81,9 +85,10 @@ calls = calls.assign(says_cold=calls["is_cold"].eq(True), record_cold=calls["ini
 print(calls.groupby(["system", "says_cold", "record_cold"], sort=False).size().rename("attempts").to_string())
 
 # %% [markdown]
-# ## Do they differ by more than chance?
+# ## Do the systems differ by more than chance?
 #
-# Ratios within pairs of one seed. With fewer than six pairs there is no p-value to have.
+# Each pair has two runs of one seed on two systems. The ratio compares their later rounds. A test needs six pairs or
+# more.
 
 # %%
 tests = differences(runs).query("kpi == 'warm_round_s'")
@@ -94,7 +99,8 @@ for test in tests.itertuples():
 # %% [markdown]
 # ## The figures
 #
-# Each figure is drawn from the tables and has its data beside it as CSV; those that do not apply say why.
+# Each figure is drawn from the tables, and its data are beside it as CSV. A figure that does not apply prints the
+# reason.
 
 # %%
 FOLDER = Path(os.environ.get("FIGURES", mkdtemp()))
