@@ -61,11 +61,11 @@ def withheld(config: ExperimentConfig, *, uses_platform: bool) -> frozenset[str]
 
 def register_problems(config: ExperimentConfig) -> Iterator[str]:
     """Yield what keeps the register of clients from being opened; nothing is connected to."""
-    from serverless.register_database import RegisterError, database_url  # noqa: PLC0415 - SQLAlchemy takes a while
-
     register = config.register
     if register.url is None:
         return
+    from serverless.register_database import RegisterError, database_url  # noqa: PLC0415 - SQLAlchemy takes a while
+
     if register.password_env is not None and not is_variable(register.password_env):
         yield from _credential("register.password_env", register.password_env)
         return

@@ -19,7 +19,6 @@ from experiments import config as schema
 from experiments.config import CONFIGS, SCHEMA_NAME, ExperimentConfig
 from experiments.errors import ConfigError, did_you_mean
 from experiments.overrides import CellOverrides, expand, groups, keys, parse
-from experiments.validation import validate
 
 _KINDS = {
     str: "text",
@@ -70,6 +69,8 @@ def compose_cells(words: list[str], *, multirun: bool = False) -> list[Cell]:
 
 
 def _compose(cell: CellOverrides) -> Cell:
+    from experiments.validation import validate  # noqa: PLC0415 - a mistyped key does not wait for what it imports
+
     try:
         config = OmegaConf.to_object(_composed(cell.words))
     except (HydraException, OmegaConfBaseException) as error:

@@ -8,16 +8,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
 from functools import cache, lru_cache
-from typing import get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from experiments.cell_table import CellTable, is_table
 from experiments.config import CONFIGS, ExperimentConfig, GroupConfig
 from experiments.errors import ConfigError, did_you_mean, one_of, wrong
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 EXPERIMENT_GROUP = "exp"
 _LONGEST_NAME = 100  # characters of a folder's name
@@ -154,6 +154,9 @@ def parse(word: str) -> Override:
     ConfigError
         If it cannot be read.
     """
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: PLC0415 - --help parses no word
+    from hydra.errors import HydraException  # noqa: PLC0415
+
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException as error:

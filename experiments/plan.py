@@ -51,16 +51,17 @@ def plan_runs(config: ExperimentConfig, out: Path) -> list[RunPlan]:
     resolved = {**config.to_dict(), "workers": workers(config)}
     return [
         RunPlan(
-            run_id=run_id(config, backend, seed),
+            run_id=name,
             experiment=config.experiment,
             backend=backend,
             job=job_of(config, seed),
             config=resolved,
             placement=BACKENDS[backend].placement(config),
-            directory=out / "runs" / run_id(config, backend, seed),
+            directory=out / "runs" / name,
         )
         for seed in config.seeds
         for backend in config.backends
+        for name in [run_id(config, backend, seed)]
     ]
 
 
