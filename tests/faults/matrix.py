@@ -13,15 +13,12 @@ on purpose, under each round policy. A proxy in front of the platform or the obj
 that fails. Each run has two rounds and three clients, on the embedded server and MinIO (a directory where the name says
 so).
 
-Every run must pass all of these checks:
+Every run must pass these checks:
 
 - The final weights are exactly the average of the updates that were counted. The test computes this average again.
-- No attempt is lost, and none is written twice.
-- No object is left in the store.
-- No function is invoked again for work that was done.
+- No attempt is lost or written twice, no object is left in the store, and no work that was done is invoked again.
 
 A cell shows the clients whose updates were averaged in round 1 / round 2, and the number of attempts.
-
 `python -m pytest tests/faults --fault-matrix docs/faults.md` wrote this file. Every run of these tests
 prints the tables again.
 
