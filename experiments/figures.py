@@ -1,7 +1,7 @@
 """Draws the figures of finished experiments from their tables; needs neither data nor TensorFlow.
 
-Usage: ``python -m experiments.figures results/quickstart [figure=all | figure=NAME ...]``, or, to draw several
-experiments as one, ``python -m experiments.figures results/A results/B out=results/both``
+Usage: ``python -m experiments.figures results/quickstart [figure=all | figure=NAME ...] [formats=png,pdf,svg]``, or, to
+draw several experiments as one, ``python -m experiments.figures results/A results/B out=results/both``
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from pathlib import Path
 from experiments.errors import ConfigError, one_of
 from metrics.kpis import Tables
 from metrics.merging import MixedTablesError, load_all
-from metrics.plots import FIGURES, NoDataError, save
+from metrics.plots import FIGURES, FORMATS, PNG, NoDataError, save
 from metrics.tables import SchemaVersionError
 
-USAGE = "usage: python -m experiments.figures RESULTS ... [figure=all | figure=NAME ...] [out=DIR] [mixed=true]"
+USAGE = (
+    "usage: python -m experiments.figures RESULTS ... [figure=all | figure=NAME ...] [formats=png,pdf,svg] [out=DIR] "
+    "[mixed=true]"
+)
 ALL = "all"
+_OPTIONS = ("figure", "formats", "mixed", "out")
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -36,12 +40,15 @@ class Order:
         Folder that gets ``figures/``.
     mixed
         Whether runs of different machines, or tables of other schema versions, may stand side by side.
+    formats
+        Of the pictures, some of :data:`metrics.plots.FORMATS`.
     """
 
     folders: tuple[Path, ...]
     names: tuple[str, ...]
     out: Path
     mixed: bool
+    formats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw what the command line asks for, print the files, and return the exit code."""
     try:
         order = parse(sys.argv[1:] if arguments is None else arguments)
-        drawn = draw(order.out, load_all(order.folders, mixed=order.mixed), order.names)
+        drawn = draw(order.out, load_all(order.folders, mixed=order.mixed), order.names, order.formats)
     except (ConfigError, FileNotFoundError, NoDataError, MixedTablesError, SchemaVersionError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -89,15 +96,16 @@ def parse(arguments: Sequence[str]) -> Order:
     mixed = options.get("mixed", "false")
     if mixed not in _TRUTHS:
         raise ConfigError(one_of("mixed", mixed, _TRUTHS), USAGE)
-    return Order(folders, tuple(names or [ALL]), Path(options.get("out", folders[0])), _TRUTHS[mixed])
+    out = Path(options.get("out", folders[0]))
+    return Order(folders, tuple(names or [ALL]), out, _TRUTHS[mixed], _formats(options.get("formats", PNG)))
 
 
 def _options(arguments: Iterable[str]) -> tuple[list[str], dict[str, str]]:
     names: list[str] = []
     options: dict[str, str] = {}
     for key, _, value in (argument.partition("=") for argument in arguments):
-        if key not in ("figure", "out", "mixed"):
-            raise ConfigError(one_of("option", key, ["figure", "out", "mixed"]), USAGE)
+        if key not in _OPTIONS:
+            raise ConfigError(one_of("option", key, _OPTIONS), USAGE)
         if key != "figure":
             options[key] = value
         elif value in (*FIGURES, ALL):
@@ -107,7 +115,15 @@ def _options(arguments: Iterable[str]) -> tuple[list[str], dict[str, str]]:
     return names, options
 
 
-def draw(out: Path, frames: Tables, names: Sequence[str] = (ALL,)) -> Drawn:
+def _formats(given: str) -> tuple[str, ...]:
+    formats = tuple(dict.fromkeys(given.split(",")))
+    for name in formats:
+        if name not in FORMATS:
+            raise ConfigError(one_of("formats", name, FORMATS), USAGE)
+    return formats
+
+
+def draw(out: Path, frames: Tables, names: Sequence[str] = (ALL,), formats: Sequence[str] = (PNG,)) -> Drawn:
     """Draw figures into ``out/figures``.
 
     Raises
@@ -119,7 +135,7 @@ def draw(out: Path, frames: Tables, names: Sequence[str] = (ALL,)) -> Drawn:
     skipped: list[str] = []
     for name in FIGURES if ALL in names else names:
         try:
-            files += save(FIGURES[name], frames, out / "figures")
+            files += save(FIGURES[name], frames, out / "figures", formats)
         except NoDataError as error:
             if name in names:
                 raise

@@ -85,7 +85,7 @@ def _show_files(out: Path, report: Path, drawn: list[Path], console: Console, no
     listed = {
         "report": str(report),
         "tables": f"{out}/{{{','.join(_tables_in(out))}}}.{{parquet,csv}}",
-        "figures": f"{out}/figures/{{{pictures}}}.{{png,pdf,csv}}" if pictures else no_figures,
+        "figures": f"{out}/figures/{{{pictures}}}.{{png,csv}}" if pictures else no_figures,
         "per run": f"{out if (out / 'runs').is_dir() else out / '<cell>'}/runs/<run_id>",
     }
     console.print()

@@ -5,6 +5,7 @@ A figure is a :class:`~metrics.plots.chart.Chart` in a module of its own, entere
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -28,9 +29,10 @@ from metrics.plots import (
     topology,
 )
 from metrics.plots.chart import Chart, NoDataError
+from metrics.plots.pictures import FORMATS, PNG, write_pictures
 from metrics.plots.style import STYLE
 
-__all__ = ["FIGURES", "Chart", "NoDataError", "save"]
+__all__ = ["FIGURES", "FORMATS", "PNG", "Chart", "NoDataError", "save"]
 
 FIGURES: dict[str, Chart] = {
     chart.name: chart
@@ -54,8 +56,13 @@ FIGURES: dict[str, Chart] = {
 }
 
 
-def save(chart: Chart, tables: Tables, folder: Path) -> list[Path]:
-    """Draw a figure as PNG and PDF, and write what it shows as CSV beside it; return the files.
+def save(chart: Chart, tables: Tables, folder: Path, formats: Sequence[str] = (PNG,)) -> list[Path]:
+    """Draw a figure in each of the formats, and write what it shows as CSV beside it; return the files, the CSV last.
+
+    Parameters
+    ----------
+    formats
+        Of the pictures, some of :data:`FORMATS`.
 
     Raises
     ------
@@ -66,10 +73,9 @@ def save(chart: Chart, tables: Tables, folder: Path) -> list[Path]:
     if data.empty:
         raise NoDataError(f"{chart.name}: {chart.needs}")
     folder.mkdir(parents=True, exist_ok=True)
-    png, pdf, csv = (folder / f"{chart.name}.{suffix}" for suffix in ("png", "pdf", "csv"))
+    pictures = [folder / f"{chart.name}.{name}" for name in formats]
+    csv = folder / f"{chart.name}.csv"
     data.to_csv(csv, index=False)
     with mpl.rc_context(STYLE):
-        figure = chart.draw(data, tables)
-        figure.savefig(png, metadata={"Software": None})
-        figure.savefig(pdf, metadata={"CreationDate": None})  # equal tables give equal files
-    return [png, pdf, csv]
+        write_pictures(chart.draw(data, tables), pictures)
+    return [*pictures, csv]

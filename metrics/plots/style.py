@@ -43,6 +43,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "pdf.fonttype": 42,
+    "svg.hashsalt": "",  # names of elements that are the same each time
 }
 
 _BACKENDS = {

@@ -26,7 +26,7 @@ def test_every_figure_is_drawn_and_named_or_skipped_with_a_reason(
     files = [Path(line) for line in printed.out.splitlines()]
     assert all(path.stat().st_size > 0 for path in files)
     names = {path.stem for path in files}
-    assert {path.name for path in files} == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf", "csv")}
+    assert {path.name for path in files} == {f"{name}.{suffix}" for name in names for suffix in ("png", "csv")}
     assert {"accuracy", "time_per_round", "cpu_memory", "cold_starts", "fig5", "kpis"} <= names
     skipped = [line.removeprefix("skipped ").partition(": ") for line in printed.err.splitlines()]
     assert names.isdisjoint(name for name, _, _ in skipped)
@@ -76,6 +76,12 @@ def test_figures_can_be_asked_for_by_name(make_experiment: Callable[..., Path]) 
     assert {path.stem for path in (folder / "figures").iterdir()} == {"accuracy", "cold_starts"}
 
 
+def test_pictures_have_the_formats_that_were_asked_for(make_experiment: Callable[..., Path]) -> None:
+    folder = make_experiment()
+    assert main([str(folder), "figure=accuracy", "formats=svg,pdf"]) == 0
+    assert {path.name for path in (folder / "figures").iterdir()} == {"accuracy.svg", "accuracy.pdf", "accuracy.csv"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -86,7 +92,9 @@ def test_figures_can_be_asked_for_by_name(make_experiment: Callable[..., Path]) 
         (["{folder}", "mixed=yes"], "allowed are false, true"),
         (["{folder}", "figure=acuracy"], f"allowed are {', '.join(sorted([*FIGURES, 'all']))}"),
         (["{folder}", "figure=acuracy"], "did you mean 'accuracy'?"),
-        (["{folder}", "fig=all"], "allowed are figure, mixed, out"),
+        (["{folder}", "fig=all"], "allowed are figure, formats, mixed, out"),
+        (["{folder}", "formats=png,jpg"], "allowed are pdf, png, svg"),
+        (["{folder}", "formats="], "allowed are pdf, png, svg"),
         (["{empty}"], "holds no runs.parquet"),
     ],
 )

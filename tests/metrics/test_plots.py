@@ -17,7 +17,7 @@ from matplotlib.image import imread
 
 from metrics.kpis import per_run
 from metrics.phases import GROUPS, PHASES
-from metrics.plots import FIGURES, NoDataError, faults, save, style
+from metrics.plots import FIGURES, FORMATS, NoDataError, faults, save, style
 from metrics.plots.cpu_memory import usage_by_role
 from metrics.tables import TABLES, collect, load, schema
 
@@ -72,18 +72,20 @@ def words(figure: Figure) -> str:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_saved_as_picture_document_and_table(name: str, suited: Tables, tmp_path: Path) -> None:
-    png, pdf, csv = save(FIGURES[name], suited, tmp_path / "figures")
+    png, pdf, svg, csv = save(FIGURES[name], suited, tmp_path / "figures", FORMATS)
     picture = imread(png)
     assert 800 <= picture.shape[1] <= 900  # what a README shows without scaling
     assert np.unique(picture.reshape(-1, picture.shape[2]), axis=0).shape[0] > 50
     assert pdf.read_bytes().startswith(b"%PDF")
+    assert svg.read_bytes().rstrip().endswith(b"</svg>")
     assert "n" in pd.read_csv(csv).columns
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_equal_tables_give_equal_files(name: str, suited: Tables, tmp_path: Path) -> None:
-    first = [path.read_bytes() for path in save(FIGURES[name], suited, tmp_path / "a")]
-    assert [path.read_bytes() for path in save(FIGURES[name], suited, tmp_path / "b")] == first
+    first, second = (save(FIGURES[name], suited, tmp_path / folder, FORMATS) for folder in ("a", "b"))
+    assert [path.suffix for path in first] == [".png", ".pdf", ".svg", ".csv"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -1,0 +1,46 @@
+"""Figures written as pictures: laid out once, then drawn in each format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+PNG = "png"
+# What says when or by which version a picture was made, and is left out: equal tables give equal files.
+_LEFT_OUT: dict[str, dict[str, str | None]] = {
+    PNG: {"Software": None},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+}
+FORMATS = tuple(_LEFT_OUT)
+_DIGITS = 6  # of a position, as a share of the figure: below a hundredth of a pixel
+
+
+def write_pictures(figure: Figure, pictures: Iterable[Path]) -> None:
+    """Draw a figure into files; the suffix of each is one of :data:`FORMATS`."""
+    canvas = FigureCanvasAgg(figure)
+    _lay_out(figure)
+    for picture in pictures:
+        name = picture.suffix.removeprefix(".")
+        if name == PNG:  # savefig would go through the figure twice, the first time for a layout that it has already
+            canvas.print_png(picture, metadata=_LEFT_OUT[name])  # type: ignore[no-untyped-call]
+        else:
+            figure.savefig(picture, format=name, metadata=_LEFT_OUT[name])
+
+
+def _lay_out(figure: Figure) -> None:
+    """Give the axes their places, once for all formats: it takes as long as drawing.
+
+    The places are rounded, because the solver's last digits differ from one time to the next.
+    """
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(_DIGITS)))
