@@ -6,12 +6,13 @@ how it was run. Runs of one cell and seed learn the same; systems differ in what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from metrics.configured import deadline_label, first_k, function_memory_mb, partition_label, selection, topology
+from metrics.frames import records
 
 BACKENDS = ("inprocess", "flower", "openwhisk", "openfaas", "google", "fabric")  # the order in which they are shown
 BASELINE = "inprocess"
@@ -66,9 +67,10 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
         topology=topology(runs),
     )
     labelled = _beside_functions(labelled)
-    varying = [name for name in _FORMATS if labelled[name].nunique(dropna=False) > 1]
-    labelled["cell"] = [_describe(row, varying) for _, row in labelled.iterrows()]
-    labelled["system"] = [_system(row, labelled) for _, row in labelled.iterrows()]
+    chosen = records(labelled[list(_FORMATS)])
+    varying = _varying(chosen)
+    labelled["cell"] = [_describe(row, varying) for row in chosen]
+    labelled["system"] = _systems(labelled)
     rank = {backend: place for place, backend in enumerate(BACKENDS)}
     labelled["_rank"] = labelled["backend"].map(lambda backend: rank.get(backend, len(rank)))
     numeric = [name for name in varying if labelled[name].dtype.kind in "if"]  # 3, 6, 12: not as text
@@ -87,19 +89,37 @@ def _beside_functions(runs: pd.DataFrame) -> pd.DataFrame:
 
 def common_label(runs: pd.DataFrame) -> str:
     """Say what all labelled runs have in common: model, optimizer, clients, ..."""
-    common = [name for name in _FORMATS if runs[name].nunique(dropna=False) == 1]
-    return _describe(runs.iloc[0], common) if len(runs) else ""
+    chosen = records(runs[list(_FORMATS)])
+    varying = _varying(chosen)
+    return _describe(chosen[0], [name for name in _FORMATS if name not in varying]) if chosen else ""
 
 
-def _describe(row: pd.Series[Any], names: list[str]) -> str:
+def _varying(chosen: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [name for name in _FORMATS if len({str(row[name]) for row in chosen}) > 1]
+
+
+def _describe(row: Mapping[str, Any], names: list[str]) -> str:
     words = filter(None, (_FORMATS[name](row[name]) for name in names))
     return ", ".join(words).replace("round, of", "round of")
 
 
-def _system(row: pd.Series[Any], runs: pd.DataFrame) -> str:
-    alike = runs[runs["backend"] == row["backend"]]
-    among = {name: runs if name in _GIVEN else alike for name in _SYSTEM}
-    details = [name for name in _SYSTEM if among[name].groupby("cell")[name].nunique(dropna=False).max() > 1]
+def _systems(runs: pd.DataFrame) -> list[str]:
+    rows = records(runs[["cell", "backend", "emulated", *_SYSTEM]])
+    details = {backend: _details(rows, backend) for backend in {row["backend"] for row in rows}}
+    return [_system(row, details[row["backend"]]) for row in rows]
+
+
+def _details(rows: Sequence[Mapping[str, Any]], backend: str) -> list[str]:
+    """Return the columns that tell a backend's systems apart: those with several values in one cell."""
+    details = []
+    for name in _SYSTEM:
+        values = {(row["cell"], str(row[name])) for row in rows if name in _GIVEN or row["backend"] == backend}
+        if len(values) > len({cell for cell, _ in values}):
+            details.append(name)
+    return details
+
+
+def _system(row: Mapping[str, Any], details: list[str]) -> str:
     words = [_SYSTEM[name](row[name]) for name in details]
     words += ["emulated"] if row["emulated"] else []
     return f"{row['backend']} ({', '.join(words)})" if words else str(row["backend"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -71,7 +72,13 @@ def _partition(scheme: str, config: Any) -> str:
 
 
 def _configs(runs: pd.DataFrame) -> list[Any]:
-    return [json.loads(text) for text in runs["config"]]
+    return [_parsed(text) for text in runs["config"]]
+
+
+@lru_cache(maxsize=1024)
+def _parsed(config: str) -> Any:
+    """Return a configuration, to be read only: each column is looked up in the same few texts."""
+    return json.loads(config)
 
 
 def _at(value: Any, *path: str) -> Any:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from metrics.cells import PAIRED_BY
 from metrics.kpis import KPIS
-from metrics.statistics import FEWEST, median, pairs, permutation_p
+from metrics.statistics import FEWEST, median, permutation_p
 
 _UNITS = ("s", "cpu_s", "bytes", "usd")  # of quantities that are above zero, so that a ratio says something
 COMPARED = tuple(kpi for kpi in KPIS if kpi.unit in _UNITS and kpi.column != "usd_to_target")  # that may be censored
@@ -39,20 +39,24 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_cell(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    latest = runs.drop_duplicates([*PAIRED_BY, "system"], keep="last")
-    for left, right in combinations(dict.fromkeys(runs["system"]), 2):
+    keys, columns = list(PAIRED_BY), [kpi.column for kpi in COMPARED]
+    latest = runs.drop_duplicates([*keys, "system"], keep="last")
+    of_system = {
+        str(name): rows[[*keys, *columns]].astype(dict.fromkeys(columns, "float64"))
+        for name, rows in latest.groupby("system", sort=False)
+    }
+    for left, right in combinations(of_system, 2):
+        paired = of_system[left].merge(of_system[right], on=keys, suffixes=("_left", "_right"))
         for kpi in COMPARED:
-            paired = pairs(latest, kpi.column, side="system", left=left, right=right, by=PAIRED_BY)
-            values = paired[["left", "right"]].astype("float64")
-            values = values[(values > 0).all(axis="columns")]
-            if len(values):
-                ratio = values["right"] / values["left"]
+            below, above = paired[f"{kpi.column}_left"], paired[f"{kpi.column}_right"]
+            ratio = (above / below)[(below > 0) & (above > 0)]
+            if len(ratio):
                 yield {
                     "cell": runs["cell"].iloc[0],
                     "left": left,
                     "right": right,
                     "kpi": kpi.column,
-                    "n": len(values),
+                    "n": len(ratio),
                     "ratio": median(ratio),
                     "p_value": permutation_p(np.log(ratio)),
                 }

@@ -128,7 +128,7 @@ def pairs(frame: pd.DataFrame, value: str, *, side: str, left: str, right: str, 
         If a side has two runs of one pair, so that nobody could say which to take.
     """
     keys = list(by)
-    measured = frame.dropna(subset=[value])
+    measured = frame[[*keys, side, value]].dropna(subset=[value])  # of many columns
     sides = []
     for name, label in ((left, "left"), (right, "right")):
         rows = measured[measured[side] == name]
@@ -153,11 +153,11 @@ def permutation_p(differences: ArrayLike) -> float | None:
     float or None
         ``None`` below n = 6, where not even the most extreme pattern has p < 0.05.
     """
-    from scipy.stats import permutation_test  # noqa: PLC0415 - half a second that most readers of tables do not need
-
     values = np.asarray(differences, dtype=np.float64)
     if len(values) < FEWEST:
         return None
+    from scipy.stats import permutation_test  # noqa: PLC0415 - half a second that most readers of tables do not need
+
     result = permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=9_999, rng=np.random.default_rng(0)
     )

@@ -7,6 +7,7 @@ blindness; a few from Paul Tol's muted scheme join them where eight are too few.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -169,17 +170,19 @@ def wrapped(*notes: str) -> list[str]:
     lines: list[str] = []
     for note in filter(None, notes):
         words = note.split()
-        line = words[0]
+        line, length = words[0], _length(words[0], _NOTE_SIZE)
         for word in words[1:]:
-            if _length(f"{line} {word}", _NOTE_SIZE) <= _ROOM:
-                line = f"{line} {word}"
+            longer = length + _length(" ", _NOTE_SIZE) + _length(word, _NOTE_SIZE)
+            if longer <= _ROOM:
+                line, length = f"{line} {word}", longer
             else:
                 lines.append(line)
-                line = word
+                line, length = word, _length(word, _NOTE_SIZE)
         lines.append(line)
     return lines
 
 
+@lru_cache(maxsize=4096)
 def _length(text: str, size: float) -> float:
     """Return how long a line of text is, in points."""
     width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), False)
