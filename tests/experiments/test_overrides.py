@@ -1,12 +1,14 @@
 import shutil
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from experiments import overrides
 from experiments.cell_table import CellTable
-from experiments.compose import compose_cells
+from experiments.compose import _composed_options, compose_cells
 from experiments.config import CONFIGS
 from experiments.errors import ConfigError
 from experiments.overrides import expand, keys
@@ -115,3 +117,25 @@ def test_the_plus_of_hydra_makes_no_difference():
 
 def test_every_key_has_its_dotted_name():
     assert {"clients", "optimizer", "optimizer.learning_rate", "platform.client.memory_mb"} <= set(keys())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rounds=5", "optimizer=sgd", "optimizer.learning_rate=0.5", "seeds=[3,1]"),
+        ("+exp=smoke", "platform=google", "platform.project=p", "target_accuracy=null", "out='a b'"),
+        ("experiment=x", "rounds=1", "rounds=2", "clients=${rounds}", "clients_per_round=${clients}", "partition=iid"),
+        ("+exp=fabric_smoke", "fabric.groups.edge.network_delay_s=0.25"),
+    ],
+)
+def test_a_cell_is_what_hydra_alone_would_compose(words):
+    compose_cells([*words, "batch_size=7"])  # leaves nothing behind in the options that are kept
+    (cell,) = compose_cells(list(words))
+    with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
+        assert OmegaConf.to_object(compose("config", overrides=list(words))) == cell.config
+
+
+def test_a_grid_is_composed_once_per_choice_of_options():
+    _composed_options.cache_clear()
+    assert len(compose_cells(["+exp=fig3_nn"])) == 30
+    assert _composed_options.cache_info().misses == 3  # the optimizers
