@@ -41,7 +41,7 @@ check: $(READY) ## Lint, types, who may import whom, and what could be abused
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/bandit --quiet --recursive -ll task metrics baselines serverless experiments scripts
+	$(BIN)/bandit --quiet --recursive -ll task machine metrics baselines serverless experiments scripts
 
 slow: $(READY) data minio ## Every test
 	$(BIN)/python -m pytest

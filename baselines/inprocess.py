@@ -13,20 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from baselines import worker
-from baselines.resuming import rounds_left, start_of
-from metrics.clocks import now
-from metrics.phases import RoundClock
-from metrics.probe import Probe
-from metrics.recorder import Recorder
-from metrics.rows import invocation_row, round_row
-from metrics.tables import InvocationRow
+from baselines import inprocess_worker
+from baselines.resume_point import rounds_left, start_of
+from machine.clocks import now
+from metrics.collect.phases import RoundClock
+from metrics.collect.probe import Probe
+from metrics.collect.recorder import Recorder
+from metrics.collect.rows import invocation_row, round_row
+from metrics.collect.tables import InvocationRow
 from task.aggregation import StreamingAverage
 from task.data import DataSettings, Mnist, load_mnist
-from task.engine import engine_name, load_engine
+from task.engines.engine import engine_name, load_engine
+from task.engines.runtime import ONE_THREAD
 from task.evaluation import Evaluation, evaluate
 from task.job import FederatedJob
-from task.runtime import ONE_THREAD
 from task.selection import select_clients
 from task.weights import Weights, dumps, loads, sha256
 
@@ -51,7 +51,7 @@ class InprocessSettings:
 class _Arrived:
     """An answer and when the controller had it."""
 
-    answer: worker.Answer
+    answer: inprocess_worker.Answer
     at: float
 
 
@@ -94,7 +94,7 @@ def _round(
         blob = dumps(weights)
 
     sent = now()
-    futures = [pool.submit(worker.work, client, server_round, blob, states.get(client)) for client in clients]
+    futures = [pool.submit(inprocess_worker.work, client, server_round, blob, states.get(client)) for client in clients]
     sent_at = now()
     arrived = {done.answer.client_id: done for done in map(_arrival, as_completed(futures))}
     clock.add_fan_out(sent, now(), [done.answer.work for done in arrived.values()], sent_at=sent_at)
@@ -140,7 +140,7 @@ def _round(
     return weights, evaluation
 
 
-def _arrival(future: Future[worker.Answer]) -> _Arrived:
+def _arrival(future: Future[inprocess_worker.Answer]) -> _Arrived:
     return _Arrived(future.result(), now())
 
 
@@ -166,11 +166,11 @@ def _start_pool(job: FederatedJob, settings: InprocessSettings) -> ProcessPoolEx
     pool = ProcessPoolExecutor(
         settings.workers,
         mp_context=get_context("spawn"),
-        initializer=worker.start,
+        initializer=inprocess_worker.start,
         initargs=(job, settings.data),
     )
     with _environment(FL_PROCESS_ROLE="client", **ONE_THREAD):
-        for ready in [pool.submit(worker.is_ready) for _ in range(settings.workers)]:
+        for ready in [pool.submit(inprocess_worker.is_ready) for _ in range(settings.workers)]:
             ready.result()
     return pool
 

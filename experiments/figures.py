@@ -11,17 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.errors import ConfigError, one_of
-from metrics.kpis import Tables
-from metrics.merging import MixedTablesError, load_all
-from metrics.plots import FIGURES, FORMATS, PNG, NoDataError, save
-from metrics.tables import SchemaVersionError
+from experiments.config.errors import ConfigError, one_of
+from metrics.analysis.loading import MixedTablesError, load_all
+from metrics.collect.tables import SchemaVersionError
+from metrics.plots import FIGURES, FORMATS, PNG, NoDataError
+from metrics.plots.draw import ALL, draw
 
 USAGE = (
     "usage: python -m experiments.figures RESULTS ... [figure=all | figure=NAME ...] [formats=png,pdf,svg] [out=DIR] "
     "[mixed=true]"
 )
-ALL = "all"
 _OPTIONS = ("figure", "formats", "mixed", "out")
 _TRUTHS = {"true": True, "false": False}
 
@@ -49,14 +48,6 @@ class Order:
     out: Path
     mixed: bool
     formats: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What was drawn, and what does not apply to these tables: a line each that says why."""
-
-    files: tuple[Path, ...]
-    skipped: tuple[str, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,28 +112,6 @@ def _formats(given: str) -> tuple[str, ...]:
         if name not in FORMATS:
             raise ConfigError(one_of("formats", name, FORMATS), USAGE)
     return formats
-
-
-def draw(out: Path, frames: Tables, names: Sequence[str] = (ALL,), formats: Sequence[str] = (PNG,)) -> Drawn:
-    """Draw figures into ``out/figures``.
-
-    Raises
-    ------
-    NoDataError
-        If a figure that was asked for by name, or every figure, has nothing to show.
-    """
-    files: list[Path] = []
-    skipped: list[str] = []
-    for name in FIGURES if ALL in names else names:
-        try:
-            files += save(FIGURES[name], frames, out / "figures", formats)
-        except NoDataError as error:
-            if name in names:
-                raise
-            skipped.append(str(error))
-    if not files:
-        raise NoDataError("\n".join(["nothing can be drawn:", *skipped]))
-    return Drawn(tuple(files), tuple(skipped))
 
 
 if __name__ == "__main__":

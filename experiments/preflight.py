@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.errors import ConfigError, one_of
-from experiments.overrides import options
+from experiments.config.errors import ConfigError, one_of
+from experiments.config.overrides import options
 
 if TYPE_CHECKING:
-    from experiments.compose import Cell
+    from experiments.config.compose import Cell
     from serverless.preflight.findings import Finding, Verdict
 
 WOULD_NOT_RUN, WRONG = 1, 2
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _cells(words: list[str], *, multirun: bool) -> list[Cell]:
     """Compose the configurations, as if the functions were the only system of each; those that ask the same, once."""
-    from experiments.compose import compose_cells  # noqa: PLC0415 - --help needs none of it
+    from experiments.config.compose import compose_cells  # noqa: PLC0415 - --help needs none of it
 
     given = [word for word in words if not word.startswith("backends=")]
     cells = compose_cells([*given, f"backends=[{_BACKEND}]"], multirun=multirun)
@@ -70,8 +70,8 @@ def _cells(words: list[str], *, multirun: bool) -> list[Cell]:
 
 def check(cell: Cell, console: Console) -> int:
     """Print the findings of one configuration as they come; return the exit code."""
-    from experiments import settings  # noqa: PLC0415 - a mistyped key is told at once
-    from serverless.preflight.examine import examine  # noqa: PLC0415
+    from experiments.config import backend_settings  # noqa: PLC0415 - a mistyped key is told at once
+    from serverless.preflight.checklist import examine  # noqa: PLC0415
 
     config = cell.config
     where = config.platform.api_host or "the embedded server"
@@ -79,8 +79,8 @@ def check(cell: Cell, console: Console) -> int:
     console.print(Text.assemble((title, "bold"), f" on {config.platform.name} ({where}), store {config.store.name}"))
     verdicts: Counter[Verdict] = Counter()
     with TemporaryDirectory(prefix="preflight-") as folder, console.status("checking"):
-        job = settings.job_of(config, config.seeds[0])
-        for finding in examine(job, settings.serverless(config, Path(folder))):
+        job = backend_settings.job_of(config, config.seeds[0])
+        for finding in examine(job, backend_settings.serverless(config, Path(folder))):
             verdicts[finding.verdict] += 1
             console.print(_line(finding))
     console.print(_conclusion(verdicts))

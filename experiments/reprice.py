@@ -17,17 +17,18 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from experiments.compose import compose_cells
-from experiments.config import BillingConfig
-from experiments.costs import cost_tables, notes_on_costs
-from experiments.errors import ConfigError, did_you_mean
-from experiments.grids import show_table
-from experiments.overrides import keys, options
-from experiments.pricing import bill, every_policy, price_book, write_bill
-from metrics import tables
+from experiments.config.compose import compose_cells
+from experiments.config.errors import ConfigError, did_you_mean
+from experiments.config.overrides import keys, options
+from experiments.config.prices import price_book
+from experiments.config.schema import BillingConfig
+from metrics.collect import tables
+from metrics.collect.cost_table import COST
+from metrics.collect.tables import Tables
+from metrics.cost.bill import bill, every_policy, write_bill
 from metrics.cost.prices import PriceBook
-from metrics.kpis import Tables
-from metrics.tables import COST
+from metrics.report.cost_tables import cost_tables, notes_on_costs
+from metrics.report.terminal import show_table
 
 USAGE = "usage: python -m experiments.reprice RESULTS pricing=NAME [vm=TYPE] [policy=...] [memory_mb=...]"
 _BILLING = tuple(field.name for field in fields(BillingConfig))

@@ -11,11 +11,11 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from experiments.errors import ConfigError
-from experiments.overrides import keys, options
+from experiments.config.errors import ConfigError
+from experiments.config.overrides import keys, options
 
 if TYPE_CHECKING:
-    from experiments.compose import Cell
+    from experiments.config.compose import Cell
 
 WRONG, CTRL_C = 2, 130
 
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from experiments.compose import compose_cells  # noqa: PLC0415 - --help needs none of it
+    from experiments.config.compose import compose_cells  # noqa: PLC0415 - --help needs none of it
 
     cells = compose_cells(asked.overrides, multirun=asked.multirun)
     if asked.show:
@@ -61,13 +61,13 @@ def _run(asked: argparse.Namespace) -> int:
 
     from rich.console import Console  # noqa: PLC0415 - a mistyped key is told at once
 
-    from experiments.sweep import run_cells  # noqa: PLC0415
+    from experiments.runs.sweep import run_cells  # noqa: PLC0415
 
     return run_cells(cells, Console(highlight=False))
 
 
 def _show(cells: list[Cell]) -> None:
-    from experiments.plan import plan_runs  # noqa: PLC0415
+    from experiments.config.plan import plan_runs  # noqa: PLC0415
 
     for cell in cells:
         runs = [plan.run_id for plan in plan_runs(cell.config, cell.out)]

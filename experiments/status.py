@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.progress import RUNNING, WAITING
-from experiments.standing import DONE, FAILED, INTERRUPTED, RunStanding, Standing, stand, status_of
-from metrics.units import seconds
+from experiments.live.progress import RUNNING, WAITING
+from experiments.runs.sweep_status import DONE, FAILED, INTERRUPTED, RunStanding, Standing, stand, status_of
+from metrics.collect.units import seconds
 
 USAGE = "usage: python -m experiments.status RESULTS"
 _MARKS = {

@@ -26,11 +26,11 @@ import pandas as pd
 import metrics
 from experiments.reprice import reprice
 from metrics.cost.breakeven import break_evens
-from metrics.cost.summary import per_scenario
-from metrics.kpis import per_run
-from metrics.merging import load_all
-from metrics.tables import COST
-from metrics.units import write
+from metrics.analysis.costs import per_scenario
+from metrics.analysis.kpis import per_run
+from metrics.analysis.loading import load_all
+from metrics.collect.cost_table import COST
+from metrics.collect.units import write
 
 HERE = Path(metrics.__file__).parents[1] / "notebooks"
 RESULTS = Path(os.environ.get("RESULTS", HERE / "data" / "smoke"))

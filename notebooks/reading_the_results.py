@@ -25,12 +25,12 @@ from tempfile import mkdtemp
 import pandas as pd
 
 import metrics
-from experiments.comparison import side_by_side
-from metrics.agreement import agreements
-from metrics.differences import differences
-from metrics.kpis import per_run, per_system
-from metrics.merging import load_all
-from metrics.phases import by_group
+from metrics.report.system_tables import side_by_side
+from metrics.analysis.checks.weight_agreement import agreements
+from metrics.analysis.comparisons.paired_tests import differences
+from metrics.analysis.kpis import per_run, per_system
+from metrics.analysis.loading import load_all
+from metrics.collect.phases import by_group
 from metrics.plots import FIGURES, NoDataError, save
 
 HERE = Path(metrics.__file__).parents[1] / "notebooks"

@@ -52,10 +52,10 @@ def alternate(repetitions: int, *sides: Callable[[], Any]) -> list[float]:
 def benchmark_training(console: Console, repetitions: int) -> None:
     """One client's job of the paper: 600 images, batch 10, 5 epochs, one thread."""
     from task.data import DataSettings, load_mnist
+    from task.engines.runtime import tensorflow
     from task.job import FederatedJob
     from task.models import as_keras, initial_weights, pixels
     from task.partition import make_partition
-    from task.runtime import tensorflow
     from task.training import local_update
 
     tensorflow()
@@ -122,8 +122,8 @@ def benchmark_metering(console: Console, repetitions: int) -> None:
     """CPU time of one sample of a tree of processes, and of one probe."""
     import psutil
 
-    from metrics.probe import Probe
-    from metrics.sampler import Sampler
+    from metrics.collect.probe import Probe
+    from metrics.collect.sampler import Sampler
 
     table = Table(title=f"What measuring takes, means of n = {repetitions}, among {len(psutil.pids())} processes")
     for column in ("what", "CPU, ms", "every, s", "of a core"):

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from experiments.compose import compose_cells
-from experiments.pricing import bill, every_policy, price_book
-from metrics.cost.bill import price
-from metrics.tables import TABLES, schema
+from experiments.config.compose import compose_cells
+from experiments.config.prices import price_book
+from metrics.collect.tables import TABLES, schema
+from metrics.cost.bill import bill, every_policy, price
 
 ROUNDS, CLIENTS = 500, 100  # of two runs: 100,000 invocations
 

@@ -12,28 +12,28 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from metrics.clocks import now
-from metrics.recorder import Recorder
-from metrics.rows import round_row
-from metrics.tables import InvocationRow
-from serverless.answers import corrupt_updates
+from machine.clocks import now
+from metrics.collect.recorder import Recorder
+from metrics.collect.rows import round_row
+from metrics.collect.tables import InvocationRow
 from serverless.cluster import watch_cluster
-from serverless.dispatcher import Dispatcher, Task
-from serverless.invoker import Invoker, Work, WorkFailed
-from serverless.objects import RunObjects
+from serverless.fabric.sites import deploy, open_sites, remove_invokers, router
+from serverless.invocations.answers import corrupt_updates
+from serverless.invocations.attempts import Invoker, Work, WorkFailed
+from serverless.invocations.dispatcher import Dispatcher, Task
+from serverless.invocations.fedkeeper import Relay
+from serverless.invocations.stragglers import LateAnswers, discarded
+from serverless.invocations.work import averaging, training
 from serverless.platforms.registry import open_platform
-from serverless.policies import RoundPolicy, is_hopeless
-from serverless.register import Register, RegisterError, open_register
-from serverless.relay import Relay
-from serverless.round import Round
-from serverless.selection import Selector, durations_s, selector_of
+from serverless.register.clients import Register, RegisterError, open_register
+from serverless.rounds.round import Round
+from serverless.rounds.round_policies import RoundPolicy, is_hopeless
+from serverless.rounds.selectors import Selector, durations_s, selector_of
 from serverless.settings import ServerlessSettings
-from serverless.sites import deploy, open_sites, remove_invokers, router
 from serverless.storage import open_store
-from serverless.stragglers import LateAnswers, discarded
-from serverless.work import averaging, training
+from serverless.storage.run_objects import RunObjects
 from task.data import load_mnist
-from task.engine import engine_name
+from task.engines.engine import engine_name
 from task.job import FederatedJob
 from task.models import initial_weights
 from task.partition import make_partition
@@ -48,7 +48,7 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
 
     Raises
     ------
-    serverless.invoker.WorkFailed
+    serverless.invocations.attempts.WorkFailed
         If so much work failed in every attempt that a round cannot be closed; the attempts are in ``invocations``.
     serverless.platforms.protocol.PlatformError, serverless.storage.StoreError
         If the platform or the store cannot be used.

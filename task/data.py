@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from task import cache
-from task.idx import DataError
-from task.mnist import PARTS
+from task.mnist import cache
+from task.mnist.arrays import PARTS
+from task.mnist.idx import DataError
 
 __all__ = ["DataError", "DataSettings", "Mnist", "load_mnist"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from task.engine import engine_name, load_engine
+from task.engines.engine import engine_name, load_engine
 from task.job import ModelName
 from task.weights import Weights
 

@@ -59,7 +59,7 @@ class FederatedJob:
     selection
         Who takes part in a round. ``random``: a draw of its own each round. ``fixed``: the first round's draw in every
         round. ``fastest_mix``: by how long clients took before; only on functions, and the one choice here that is not
-        decided by the job alone (see :mod:`serverless.selection`).
+        decided by the job alone (see :mod:`serverless.rounds.selectors`).
     seed
         Decides the partition, the initial weights, the selection and the batch order.
     """

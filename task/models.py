@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from task.engines.runtime import tensorflow
 from task.job import ModelName
 from task.randomness import Stream, generator
-from task.runtime import tensorflow
 from task.weights import Weights
 
 IMAGE_SHAPE = (28, 28, 1)

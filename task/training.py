@@ -1,7 +1,7 @@
 """Local training: the one function that every backend calls.
 
 What is drawn and what is sent back is decided here; the arithmetic, the hot path of the whole harness, is that of the
-model's engine (:mod:`task.engine`).
+model's engine (:mod:`task.engines.engine`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from task.engine import NO_IMAGE, engine_name, load_engine
+from task.engines.engine import NO_IMAGE, engine_name, load_engine
 from task.job import FederatedJob
 from task.randomness import Stream, generator
 from task.weights import Weights
 
 
 class Stopwatch(Protocol):
-    """Whatever times the phases of a piece of work (:class:`metrics.probe.Probe` does)."""
+    """Whatever times the phases of a piece of work (:class:`metrics.collect.probe.Probe` does)."""
 
     def phase(self, name: str, /) -> AbstractContextManager[None]:
         """Time a phase."""

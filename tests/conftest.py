@@ -16,10 +16,10 @@ import pytest
 import trustme
 from hypothesis import settings
 
-from experiments.pricing import bill, every_policy, write_bill
+from metrics.collect.phases import PHASES
+from metrics.collect.tables import InvocationRow, RoundRow, RunRow, SampleRow, append, collect
+from metrics.cost.bill import bill, every_policy, write_bill
 from metrics.cost.prices import Billing, FunctionPrice, PriceBook, StorePrice, TrafficPrice, VmPrice
-from metrics.phases import PHASES
-from metrics.tables import InvocationRow, RoundRow, RunRow, SampleRow, append, collect
 from task.data import DataSettings, load_mnist
 
 MIB = 2**20

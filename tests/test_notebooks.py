@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from metrics.tables import load
+from metrics.collect.tables import load
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SMOKE = NOTEBOOKS / "data" / "smoke"

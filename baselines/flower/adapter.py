@@ -7,12 +7,12 @@ from pathlib import Path
 
 import psutil
 
+from baselines.flower.federation import ENVIRONMENT, Federation, FlowerError
 from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan
 from baselines.flower.processes import processes
 from baselines.flower.settings import FlowerSettings, check
-from baselines.flower.startup import ENVIRONMENT, Federation, FlowerError
-from metrics.recorder import Recorder
-from metrics.tables import RoundRow, read_run
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import RoundRow, read_run
 from task.job import FederatedJob
 from task.weights import Weights, loads
 

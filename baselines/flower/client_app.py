@@ -13,8 +13,7 @@ from typing import cast
 from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from baselines.flower.plan import plan_of
-from baselines.flower.records import (
+from baselines.flower.messages import (
     ARRAYS,
     CONFIG,
     METRICS,
@@ -26,10 +25,11 @@ from baselines.flower.records import (
     to_record,
     to_weights,
 )
-from metrics.clocks import now
-from metrics.probe import Probe
+from baselines.flower.plan import plan_of
+from machine.clocks import now
+from metrics.collect.probe import Probe
 from task.data import DataSettings, Mnist, load_mnist
-from task.engine import engine_name, load_engine
+from task.engines.engine import engine_name, load_engine
 from task.job import FederatedJob
 from task.partition import Partition, make_partition
 from task.training import local_update

@@ -15,7 +15,7 @@ from task.job import FederatedJob, PartitionSpec
 
 if TYPE_CHECKING:  # a client's process reads a plan, and has no use for tables
     from baselines.flower.settings import FlowerSettings
-    from metrics.recorder import Recorder
+    from metrics.collect.recorder import Recorder
 
 FINAL_WEIGHTS = "final.safetensors"
 ERROR = "flower_error.txt"
@@ -33,7 +33,7 @@ class Plan:
     data
         Where the images are.
     run_id, directory, watcher, part
-        Of the run's :class:`metrics.recorder.Recorder`. The final weights are left in ``directory``, too.
+        Of the run's :class:`metrics.collect.recorder.Recorder`. The final weights are left in ``directory``, too.
     startup_timeout_s, round_timeout_s
         As in :class:`baselines.flower.settings.FlowerSettings`.
     """

@@ -131,7 +131,7 @@ def end_all(folder: Path) -> set[int]:
 def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
     """Start the process that cleans up if this one is killed and cannot: the end of its input tells it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "baselines.flower.guard", str(folder)],
+        [sys.executable, "-m", "baselines.flower.cleanup_guard", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

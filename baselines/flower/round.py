@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 
+from baselines.flower.message_times import Postmarks
+from baselines.flower.messages import ARRAYS, CONFIG, SERVER_ROUND, Answer, read_answer, size_bytes
 from baselines.flower.plan import Plan
-from baselines.flower.post import Postmarks
-from baselines.flower.records import ARRAYS, CONFIG, SERVER_ROUND, Answer, read_answer, size_bytes
-from metrics.clocks import now
-from metrics.phases import RoundClock
-from metrics.rows import invocation_row
-from metrics.tables import InvocationRow
+from machine.clocks import now
+from metrics.collect.phases import RoundClock
+from metrics.collect.rows import invocation_row
+from metrics.collect.tables import InvocationRow
 from task.selection import select_clients
 
 

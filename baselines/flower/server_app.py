@@ -11,14 +11,14 @@ from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
 from baselines.flower.client_app import PARTITION
+from baselines.flower.messages import METRICS
+from baselines.flower.optimizer_states import give_states
 from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan, plan_of
-from baselines.flower.records import METRICS
-from baselines.flower.states import give_states
 from baselines.flower.strategy import OrderedFedAvg
-from baselines.resuming import rounds_left, start_of
-from metrics.recorder import Recorder
+from baselines.resume_point import rounds_left, start_of
+from metrics.collect.recorder import Recorder
 from task.data import load_mnist
-from task.engine import engine_name, load_engine
+from task.engines.engine import engine_name, load_engine
 from task.weights import dumps
 
 _POLL_S = 0.1

@@ -14,14 +14,14 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
+from baselines.flower.message_times import postmark
+from baselines.flower.messages import ARRAYS, NUM_EXAMPLES, Answer, to_record, to_weights
+from baselines.flower.optimizer_states import fetch_states
 from baselines.flower.plan import Plan
-from baselines.flower.post import postmark
-from baselines.flower.records import ARRAYS, NUM_EXAMPLES, Answer, to_record, to_weights
 from baselines.flower.round import Round
-from baselines.flower.states import fetch_states
-from metrics.probe import Probe
-from metrics.recorder import Recorder
-from metrics.rows import invocation_row, round_row
+from metrics.collect.probe import Probe
+from metrics.collect.recorder import Recorder
+from metrics.collect.rows import invocation_row, round_row
 from task.aggregation import StreamingAverage
 from task.data import Mnist
 from task.evaluation import evaluate

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 
+from metrics.collect.cost_table import BILLING, COLUMNS, COST, ITEMS
+from metrics.collect.tables import SCHEMA_VERSION, Tables
 from metrics.cost.functions import UNITS, usage, usd
-from metrics.cost.holding import ROUND, Tables, held_seconds, machines_usd
-from metrics.cost.machines import vm_count
-from metrics.cost.prices import FunctionPrice, PlacePrice, PriceBook, StorePrice, TrafficPrice, VmPrice
+from metrics.cost.machine_hours import ROUND, held_seconds, machines_usd
+from metrics.cost.prices import POLICIES, FunctionPrice, PlacePrice, PriceBook, StorePrice, TrafficPrice, VmPrice
 from metrics.cost.traffic import egress_usd, operations_usd
-from metrics.tables import SCHEMA_VERSION
+from metrics.cost.vm_count import vm_count
 
 _FUNCTIONS = {"functions": "client", "invokers": "invoker", "aggregator": "aggregator"}
-ITEMS = ("functions", "vm", "invokers", "aggregator", "controller", "store", "egress")
-_BILLING = ["policy", "clients_per_vm", "memory_mb", "store_on", "egress_share", "free_tier", "round_time"]
-SCENARIO = ["pricing", "vm", *_BILLING]
-_KEYS = ["run_id", "schema_version", "server_round", "item", "fabric_group"]
-COLUMNS = [*_KEYS, "usd", "held_s", "machines", *SCENARIO, "source"]
 
 
 def price(tables: Tables, book: PriceBook) -> pd.DataFrame:
@@ -141,7 +142,7 @@ def _rows(
 ) -> pd.DataFrame:
     rows = costs.rename("usd").reset_index()
     keys = pd.MultiIndex.from_frame(rows[ROUND])
-    billing = {name: getattr(book.billing, name) for name in _BILLING}
+    billing = {name: getattr(book.billing, name) for name in BILLING}
     if book.billing.policy != "packed":
         billing["clients_per_vm"] = np.nan
     rows = rows.assign(
@@ -170,3 +171,31 @@ def _one(runs: pd.DataFrame) -> dict[str, float]:
 def _cite(price: FunctionPrice | TrafficPrice | StorePrice | VmPrice) -> str:
     """Name the document that a price was seen in, and when."""
     return ", ".join(filter(None, [price.source, price.date]))
+
+
+def every_policy(book: PriceBook) -> list[PriceBook]:
+    """Return a book for each policy of machines, the one that was chosen first."""
+    chosen = book.billing.policy
+    policies = [chosen, *(policy for policy in POLICIES if policy != chosen)]
+    return [replace(book, billing=replace(book.billing, policy=policy)) for policy in policies]
+
+
+def bill(frames: Tables, books: Iterable[PriceBook]) -> pd.DataFrame:
+    """Return the bills of an experiment under several books; what does not differ between them is in it once.
+
+    Raises
+    ------
+    ValueError
+        If the memory of functions is not known or not on offer.
+    """
+    bills = pd.concat([price(frames, book) for book in books], ignore_index=True)
+    return bills.drop_duplicates(ignore_index=True)
+
+
+def write_bill(out: Path, found: pd.DataFrame) -> list[Path]:
+    """Write a bill as ``cost.parquet`` and ``cost.csv``; return the files."""
+    table = pa.Table.from_pandas(found, preserve_index=False)
+    parquet, csv = out / f"{COST}.parquet", out / f"{COST}.csv"
+    pq.write_table(table, parquet)
+    pyarrow.csv.write_csv(table, csv)
+    return [parquet, csv]

@@ -11,11 +11,9 @@ import math
 
 import pandas as pd
 
-from metrics.cells import label_runs
-from metrics.cost.bill import SCENARIO
-from metrics.cost.holding import AROUND, Tables
-from metrics.cost.summary import ESSENTIAL
-from metrics.tables import COST
+from metrics.analysis.labels import label_runs
+from metrics.collect.cost_table import AROUND, COST, ESSENTIAL, SCENARIO
+from metrics.collect.tables import Tables
 
 _SHARED = ["cell", "seed", "pricing", "vm", "egress_share", "free_tier", "round_time"]
 _SIDE = ["usd_per_hour", "usd_per_round", "round_s"]

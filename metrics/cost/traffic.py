@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from metrics.cost.holding import ROUND
+from metrics.cost.machine_hours import ROUND
 from metrics.cost.prices import PriceBook, StorePrice
 
 _GB = 2**30

@@ -1,6 +1,6 @@
 """Figures, drawn from the tables alone; nothing that learns is imported.
 
-A figure is a :class:`~metrics.plots.chart.Chart` in a module of its own, entered here under its name.
+A figure is a :class:`~metrics.plots.parts.chart.Chart` in a module of its own, entered here under its name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from metrics.kpis import Tables
+from metrics.collect.tables import Tables
 from metrics.plots import (
     accuracy,
     breakeven,
@@ -18,19 +18,16 @@ from metrics.plots import (
     cost,
     cpu_memory,
     faults,
-    fig3,
-    fig4,
-    fig5,
     kpis,
     participation,
     platforms,
-    rgg,
     time_per_round,
     topology,
 )
-from metrics.plots.chart import Chart, NoDataError
+from metrics.plots.papers import fig3, fig4, fig5, rgg
+from metrics.plots.parts.chart import Chart, NoDataError
+from metrics.plots.parts.style import STYLE
 from metrics.plots.pictures import FORMATS, PNG, write_pictures
-from metrics.plots.style import STYLE
 
 __all__ = ["FIGURES", "FORMATS", "PNG", "Chart", "NoDataError", "save"]
 

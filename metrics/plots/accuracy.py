@@ -6,13 +6,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metrics.agreement import agreements, tell
-from metrics.cells import label_runs
-from metrics.kpis import Tables
-from metrics.plots.by_round import bands, draw_lines, draw_target, median_by_round
-from metrics.plots.chart import Chart
-from metrics.plots.marks import backend_marks
-from metrics.plots.style import LEGEND_LINES, annotate, new_figure, source_notes, what_was_learnt, wrapped, write_legend
+from metrics.analysis.checks.weight_agreement import identity_notes
+from metrics.analysis.labels import label_runs
+from metrics.collect.tables import Tables
+from metrics.plots.parts.by_round import bands, draw_lines, draw_target, median_by_round
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.marks import backend_marks
+from metrics.plots.parts.style import (
+    LEGEND_LINES,
+    annotate,
+    new_figure,
+    source_notes,
+    what_was_learnt,
+    wrapped,
+    write_legend,
+)
 
 _COLUMNS = 2  # panels in a row, where an experiment has several cells
 
@@ -49,12 +57,6 @@ def _draw_cell(axes: Axes, shown: pd.DataFrame) -> None:
     draw_lines(axes, shown, "test_accuracy")
     draw_target(axes, shown["target_accuracy"].iloc[0])
     axes.set_ylabel("test accuracy (10,000 images)")
-
-
-def identity_notes(tables: Tables) -> list[str]:
-    """Say in a line or a few whether lines lie on top of each other because the weights are the same."""
-    compared = [agreement for agreement in agreements(tables) if agreement.identical is not None]
-    return [f"{'Lines coincide: ' if identical else ''}{line}." for line, identical in tell(compared)]
 
 
 CHART = Chart("accuracy", "no run has finished a round.", data, draw)

@@ -7,16 +7,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metrics.cells import BASELINE
+from metrics.analysis.costs import scenario_label
+from metrics.analysis.labels import BASELINE
+from metrics.analysis.statistics import median
+from metrics.collect.cost_table import COST
+from metrics.collect.tables import Tables
+from metrics.collect.units import write
 from metrics.cost.breakeven import break_evens
-from metrics.cost.summary import scenario_label
-from metrics.kpis import Tables
-from metrics.plots.chart import Chart
 from metrics.plots.cost import price_sources
-from metrics.plots.style import annotate, backend_colour, new_figure, source_notes, what_was_learnt, wrapped
-from metrics.statistics import median
-from metrics.tables import COST
-from metrics.units import write
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.style import annotate, backend_colour, new_figure, source_notes, what_was_learnt, wrapped
 
 _LINE = [
     "cell",

@@ -6,10 +6,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from metrics.cells import label_runs
-from metrics.kpis import Tables
-from metrics.plots.chart import Chart
-from metrics.plots.style import (
+from metrics.analysis.labels import label_runs
+from metrics.collect.tables import Tables
+from metrics.collect.units import seconds
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.style import (
     annotate,
     backend_colour,
     lay_over,
@@ -19,7 +20,6 @@ from metrics.plots.style import (
     what_was_learnt,
     wrapped,
 )
-from metrics.units import seconds
 
 _KEYS = ["cell", "system", "backend", "server_round"]
 

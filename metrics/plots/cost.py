@@ -8,14 +8,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from metrics.cells import label_runs
-from metrics.cost.bill import ITEMS, SCENARIO
-from metrics.cost.holding import AROUND
-from metrics.cost.summary import ESSENTIAL, scenario_label, varying_in
-from metrics.kpis import Tables
-from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
-from metrics.plots.chart import Chart
-from metrics.plots.style import (
+from metrics.analysis.costs import scenario_label, varying_in
+from metrics.analysis.labels import label_runs
+from metrics.collect.cost_table import AROUND, COST, ESSENTIAL, ITEMS, SCENARIO
+from metrics.collect.tables import Tables
+from metrics.collect.units import dollars
+from metrics.plots.parts.bars import Bar, bars_height, draw_bars, legend_below
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.style import (
     COST_ITEMS,
     LEGEND_LINES,
     annotate,
@@ -25,8 +25,6 @@ from metrics.plots.style import (
     what_was_learnt,
     wrapped,
 )
-from metrics.tables import COST
-from metrics.units import dollars
 
 _KEYS = ["cell", "system", "backend"]
 _PANELS = {"usd_per_round": "USD per round", "usd": "USD, whole run"}

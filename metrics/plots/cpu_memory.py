@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from metrics.cells import label_runs
-from metrics.kpis import Tables
-from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
-from metrics.plots.chart import Chart
-from metrics.plots.style import (
+from metrics.analysis.labels import label_runs
+from metrics.collect.tables import PROCESSES, Tables
+from metrics.collect.units import write
+from metrics.plots.parts.bars import Bar, bars_height, draw_bars, legend_below
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.style import (
     LEGEND_LINES,
     OTHER,
     ROLES,
@@ -20,8 +21,6 @@ from metrics.plots.style import (
     what_was_learnt,
     wrapped,
 )
-from metrics.tables import PROCESSES
-from metrics.units import write
 
 _KEYS = ["cell", "system", "backend"]
 _REST = "not sampled"

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from metrics.cells import label_runs
-from metrics.kpis import Tables
-from metrics.plots.chart import Chart
-from metrics.plots.style import (
+from metrics.analysis.labels import label_runs
+from metrics.collect.tables import Tables
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.style import (
     LEGEND_LINES,
     OUTCOMES,
     annotate,

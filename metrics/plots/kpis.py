@@ -8,13 +8,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from metrics.differences import compared, differences, tell_p
-from metrics.frames import records
-from metrics.kpis import KPIS, Kpi, Tables, per_run, per_system
-from metrics.plots.chart import Chart
-from metrics.plots.dots import Dot, draw_dots
-from metrics.plots.marks import backend_marks
-from metrics.plots.style import (
+from metrics.analysis.comparisons.paired_tests import compared, differences, tell_p
+from metrics.analysis.kpis import KPIS, Kpi, per_run, per_system
+from metrics.analysis.statistics import FEWEST, Median, records, write_median
+from metrics.collect.tables import Tables
+from metrics.collect.units import NOT_MEASURED, write
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.dots import Dot, draw_dots
+from metrics.plots.parts.marks import backend_marks
+from metrics.plots.parts.style import (
     LEGEND_LINES,
     annotate,
     backend_colour,
@@ -24,8 +26,6 @@ from metrics.plots.style import (
     wrapped,
     write_legend,
 )
-from metrics.statistics import FEWEST, Median
-from metrics.units import NOT_MEASURED, write, write_median
 
 _COLUMNS = 3
 _TESTED = "warm_round_s"  # the KPI whose p-values are told below the figure; the CSV has those of all

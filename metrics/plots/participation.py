@@ -5,13 +5,21 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from metrics.by_platform import placed
-from metrics.cells import label_runs
-from metrics.kpis import Tables
-from metrics.participation import evenness, participation
-from metrics.plots.chart import Chart
+from metrics.analysis.comparisons.clients import evenness, participation
+from metrics.analysis.comparisons.platforms import placed
+from metrics.analysis.labels import label_runs
+from metrics.collect.tables import Tables
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.style import (
+    annotate,
+    backend_colour,
+    new_figure,
+    source_notes,
+    under,
+    what_was_learnt,
+    wrapped,
+)
 from metrics.plots.platforms import PLACES
-from metrics.plots.style import annotate, backend_colour, new_figure, source_notes, under, what_was_learnt, wrapped
 
 _KEYS = ["cell", "system", "client_id"]
 

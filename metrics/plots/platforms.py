@@ -8,12 +8,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
-from metrics.by_platform import by_platform, placed, slowest, usd_by_place
-from metrics.cells import label_runs
-from metrics.kpis import Tables
-from metrics.plots.chart import Chart
-from metrics.plots.style import annotate, backend_colour, new_figure, source_notes, under, what_was_learnt, wrapped
-from metrics.units import seconds, write
+from metrics.analysis.comparisons.platforms import by_platform, placed, slowest, usd_by_place
+from metrics.analysis.labels import label_runs
+from metrics.collect.tables import Tables
+from metrics.collect.units import seconds, write
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.style import (
+    annotate,
+    backend_colour,
+    new_figure,
+    source_notes,
+    under,
+    what_was_learnt,
+    wrapped,
+)
 
 PLACES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe and Ito
 _KEYS = ["cell", "system", "server_round", "place"]

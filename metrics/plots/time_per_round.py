@@ -5,16 +5,16 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from metrics.cells import BASELINE, label_runs
-from metrics.frames import records
-from metrics.kpis import Tables, phase_shares
-from metrics.phases import PHASES, UNATTRIBUTED, by_group
-from metrics.plots.bars import Bar, bars_height, draw_bars, legend_below
-from metrics.plots.chart import Chart
-from metrics.plots.style import LEGEND_LINES, annotate, new_figure, source_notes, under, what_was_learnt, wrapped
-from metrics.plots.style import PHASES as COLOURS
-from metrics.statistics import median
-from metrics.units import seconds
+from metrics.analysis.kpis import phase_shares
+from metrics.analysis.labels import BASELINE, label_runs
+from metrics.analysis.statistics import median, records
+from metrics.collect.phases import PHASES, UNATTRIBUTED, by_group
+from metrics.collect.tables import Tables
+from metrics.collect.units import seconds
+from metrics.plots.parts.bars import Bar, bars_height, draw_bars, legend_below
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.style import LEGEND_LINES, annotate, new_figure, source_notes, under, what_was_learnt, wrapped
+from metrics.plots.parts.style import PHASES as COLOURS
 
 KINDS = ("later", "first")
 

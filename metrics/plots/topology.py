@@ -8,15 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metrics.differences import tell_p
-from metrics.frames import records
-from metrics.kpis import Tables
-from metrics.plots.chart import Chart
-from metrics.plots.dots import Dot, draw_dots
-from metrics.plots.style import annotate, new_figure, source_notes, under, what_was_learnt, wrapped
-from metrics.statistics import FEWEST, Median
-from metrics.topologies import DIFFERENCE, DIRECT, FEDKEEPER, MEASURES, RATIO, topologies
-from metrics.units import write, write_median
+from metrics.analysis.comparisons.paired_tests import tell_p
+from metrics.analysis.comparisons.topologies import DIFFERENCE, DIRECT, FEDKEEPER, MEASURES, RATIO, topologies
+from metrics.analysis.statistics import FEWEST, Median, records, write_median
+from metrics.collect.tables import Tables
+from metrics.collect.units import write
+from metrics.plots.parts.chart import Chart
+from metrics.plots.parts.dots import Dot, draw_dots
+from metrics.plots.parts.style import annotate, new_figure, source_notes, under, what_was_learnt, wrapped
 
 _COLOURS = {DIRECT: "#0072B2", FEDKEEPER: "#D55E00", DIFFERENCE: "#333333"}
 _TITLES = {

@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../cluster/lib.sh"
 
 INPUTS=(constraints.txt scripts/runtime/Dockerfile scripts/runtime/requirements.txt scripts/runtime/serve.py
-  serverless/emulator/proxy.py)
+  serverless/emulator/containers/action_proxy.py)
 
 tag() {
   local base

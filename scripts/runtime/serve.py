@@ -1,9 +1,10 @@
 """The first process of a function's container: OpenWhisk's action-container contract on port 8080.
 
-The contract itself (``/init``, ``/run``, the markers in the logs) is ``serverless/emulator/proxy.py``, which lies
-beside this file in the image. Two things are otherwise here: the container is nobody's child, so it does not end with a
-server; and the invoker may open a new connection while an old one is still open, so that no connection may hold up
-the others. Functions run in the main thread, one at a time, as OpenWhisk asks for (concurrency 1).
+The contract itself (``/init``, ``/run``, the markers in the logs) is
+``serverless/emulator/containers/action_proxy.py``, which lies beside this file in the image. Two things are otherwise
+here: the container is nobody's child, so it does not end with a server; and the invoker may open a new connection
+while an old one is still open, so that no connection may hold up the others. Functions run in the main thread, one at
+a time, as OpenWhisk asks for (concurrency 1).
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import socket
 import sys
 from types import FrameType
 
-import proxy
+import action_proxy
 
 PORT = 8080  # where OpenWhisk's invoker looks for it
 
 
-class _Connection(proxy._Handler):  # type: ignore[misc]
+class _Connection(action_proxy._Handler):  # type: ignore[misc]
     """A connection whose requests are answered when they are there, not in a loop of its own."""
 
     def handle(self) -> None:
@@ -41,7 +42,7 @@ class _Connection(proxy._Handler):  # type: ignore[misc]
 
 def serve(listener: socket.socket) -> None:
     """Answer whatever connection has a request, for ever."""
-    proxy._Handler.proxy = proxy.ActionProxy()
+    action_proxy._Handler.proxy = action_proxy.ActionProxy()
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         while True:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from metrics.clocks import now
-from metrics.cluster import write_cluster
-from metrics.tables import append
+from machine.clocks import now
+from metrics.collect.cluster_facts import write_cluster
+from metrics.collect.tables import append
 from serverless.cluster.api import ClusterUnavailable, KubernetesApi
 from serverless.cluster.events import PodEvent, ends_of_containers, warnings
 from serverless.cluster.facts import image_digests, node_facts, openwhisk_facts, requests_by_role

@@ -18,8 +18,8 @@ import uuid
 from dataclasses import asdict
 from pathlib import Path
 
-from serverless.credentials import is_public_key
-from serverless.emulator.doors import DOORS
+from machine.credentials import is_public_key
+from serverless.emulator.front_doors import DOORS
 from serverless.emulator.server import serve
 from serverless.emulator.settings import EmulatorSettings
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serverless.credentials import without_credentials
+from machine.credentials import without_credentials
 from serverless.emulator.settings import EmulatorSettings
 
 _START_TIMEOUT_S = 30.0

@@ -15,11 +15,11 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from serverless.emulator.container_host import ContainerHost
-from serverless.emulator.cpu import cpu_enforcer
-from serverless.emulator.doors import DOORS, House, new_container
-from serverless.emulator.memory import memory_enforcer
-from serverless.emulator.pool import ContainerPool
+from serverless.emulator.containers.cpu_shares import cpu_enforcer
+from serverless.emulator.containers.host import ContainerHost
+from serverless.emulator.containers.memory_limits import memory_enforcer
+from serverless.emulator.containers.pool import ContainerPool
+from serverless.emulator.front_doors import DOORS, House, new_container
 from serverless.emulator.settings import EmulatorSettings
 
 _DIRECTORY_PREFIX = "fl-emulator-"

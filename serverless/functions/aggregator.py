@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.probe import Probe
+from metrics.collect.probe import Probe
 from serverless.functions.engine import import_engine
 from serverless.functions.payload import unpack_images
 from serverless.functions.transfer import TransferError, deliver, fetch

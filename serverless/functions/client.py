@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metrics.probe import Probe
+from metrics.collect.probe import Probe
 from serverless.functions.engine import import_engine
 from serverless.functions.payload import unpack_images
 from serverless.functions.transfer import deliver, fetch

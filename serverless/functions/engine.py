@@ -1,11 +1,14 @@
-"""Which engine this copy of the functions was packed for: :mod:`serverless.package` says it, a cold start reads it."""
+"""Which engine this copy of the functions was packed for.
+
+:mod:`serverless.platforms.function_zip` writes it, a cold start reads it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import cast
 
-from task.engine import EngineName, load_engine
+from task.engines.engine import EngineName, load_engine
 
 ENGINE = "engine.txt"  # beside __main__.py: the name of the engine, such as numpy
 _PACKAGE = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from metrics.probe import Probe
+from metrics.collect.probe import Probe
 from serverless.functions.transfer import deliver, fetch
 
 InvokeClient = Callable[[str, dict[str, Any]], dict[str, Any]]

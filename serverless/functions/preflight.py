@@ -10,7 +10,7 @@ import uuid
 from importlib import metadata
 from typing import Any
 
-from metrics.clocks import now
+from machine.clocks import now
 from serverless.functions.transfer import TransferError, deliver, fetch
 
 _INSTANCE = uuid.uuid4().hex  # of this container

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import errno
 import functools
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from machine.files import write_whole
 from serverless.functions.backoff import attempts
 from serverless.functions.over_http import Outcome, ask
 
@@ -87,22 +87,7 @@ def _patiently(verb: str, url: str, once: Callable[[], Outcome]) -> bytes:
 def _write(path: Path, data: bytes) -> None:
     """Write a file; its folder may be gone, as that of a closed round is, but not the one above it."""
     path.parent.mkdir(exist_ok=True)
-    write_whole(path, data)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside its place, then move it there: a reader sees the old content or the new, never a part.
-
-    The folder must exist. Names that begin with a dot are left to such unfinished files. Nothing is forced to the
-    disk: a file survives the end of the process, not of the machine.
-    """
-    aside = path.with_name(f".{uuid.uuid4().hex}")
-    try:
-        aside.write_bytes(data)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    write_whole(path, data, durable=False)
 
 
 def _local_path(url: str) -> Path | None:

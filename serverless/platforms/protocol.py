@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from task.engine import EngineName
+from task.engines.engine import EngineName
 
 
 class PlatformError(RuntimeError):

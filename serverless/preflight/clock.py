@@ -13,13 +13,13 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
-from metrics.clocks import now
-from metrics.units import seconds
+from machine.clocks import now
+from metrics.collect.units import seconds
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.protocol import FunctionSpec
+from serverless.preflight.connection import ask
 from serverless.preflight.findings import Finding, failed, ok, warning
 from serverless.preflight.probe import Probe
-from serverless.preflight.web import ask
 from serverless.storage import MinioSettings
 
 _READS = 5

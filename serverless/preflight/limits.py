@@ -15,8 +15,8 @@ from typing import Any
 import requests
 
 from serverless.platforms.openwhisk.client import OpenWhiskClient
+from serverless.preflight.connection import ask
 from serverless.preflight.findings import Finding, failed, ok, warning
-from serverless.preflight.web import ask
 from serverless.settings import ServerlessSettings
 
 MEMORY, TIME, RATE, AT_ONCE = "memory", "time", "rate", "at once"

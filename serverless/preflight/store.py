@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from metrics.units import memory
+from metrics.collect.units import memory
 from serverless.preflight.findings import Finding, failed, ok, warning
 from serverless.storage import DirectorySettings, ObjectStore, StoreError, StoreSettings, open_store
 

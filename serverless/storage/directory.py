@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from machine.files import write_whole
 from serverless.functions import transfer
 from serverless.functions.backoff import attempts
-from serverless.functions.transfer import write_whole
 from serverless.storage.protocol import (
     ObjectInfo,
     ObjectMissing,
@@ -136,7 +136,7 @@ class DirectoryStore:
 
 def _put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, data)
+    write_whole(path, data, durable=False)
 
 
 def _inside(folder: Path, path: Path) -> Path:

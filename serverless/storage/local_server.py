@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from machine.tether import tethered
 from serverless.storage.protocol import StoreError
 from serverless.storage.settings import MinioSettings
-from serverless.tether import tethered
 
 Program = Literal["minio", "juicefs"]
 

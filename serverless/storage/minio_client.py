@@ -8,7 +8,7 @@ import certifi
 import urllib3
 from minio import Minio
 
-from serverless.credentials import is_variable
+from machine.credentials import is_variable
 from serverless.functions.backoff import LONGEST_S
 from serverless.storage.protocol import StoreError
 from serverless.storage.settings import MinioSettings

@@ -14,20 +14,20 @@ import pytest
 
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
-from serverless.package import package
+from serverless.platforms.function_zip import package
 from serverless.platforms.google import deploy as google_deploy
 from serverless.platforms.google.client import GoogleClient
-from serverless.platforms.google.config import GoogleSettings
+from serverless.platforms.google.settings import GoogleSettings
 from serverless.platforms.google.tokens import OneToken
 from serverless.platforms.openfaas import deploy as openfaas_deploy
 from serverless.platforms.openfaas.client import OpenFaasClient
-from serverless.platforms.openfaas.config import OpenFaasSettings
+from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.protocol import FunctionSpec
 
 BEHAVIOUR = """
 import os, sys, time
-from metrics.clocks import now
-from metrics.probe import Probe
+from machine.clocks import now
+from metrics.collect.probe import Probe
 READY_AT = now()
 calls = 0
 

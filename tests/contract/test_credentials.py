@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from serverless.platforms.google.config import GoogleSettings
-from serverless.platforms.openfaas.config import OpenFaasSettings
+from serverless.platforms.google.settings import GoogleSettings
+from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.protocol import PlatformError
 from serverless.platforms.registry import open_platform
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import requests
 
-from serverless.package import requirements
+from serverless.platforms.function_zip import requirements
 from serverless.platforms.google import deploy
 from serverless.platforms.protocol import FunctionSpec, PlatformError
 

@@ -160,11 +160,11 @@ def test_an_answer_of_another_deployment_is_no_success(gateway):
 
 
 def test_only_code_with_its_own_hash_and_a_program_becomes_an_image(gateway):
-    code = gateway.code("openfaas_client")
+    code = gateway.code("openfaas/client")
     images = f"{gateway.url}/embedded/images"
     assert gateway.session.put(f"{images}/{hashlib.sha256(code).hexdigest()}", data=code).status_code == 201
     assert gateway.session.put(f"{images}/{'0' * 64}", data=code).status_code == 400
-    for bad in (b"no zip", gateway.code("openfaas_client", entry="other.py")):
+    for bad in (b"no zip", gateway.code("openfaas/client", entry="other.py")):
         refused = gateway.session.put(f"{images}/{hashlib.sha256(bad).hexdigest()}", data=bad)
         assert refused.status_code == 400
     assert requests.put(f"{images}/{hashlib.sha256(code).hexdigest()}", data=code).status_code == 401
@@ -173,7 +173,7 @@ def test_only_code_with_its_own_hash_and_a_program_becomes_an_image(gateway):
 def test_an_images_context_has_the_code_a_dockerfile_and_the_versions_of_here(tmp_path):
     image.main(["client", str(tmp_path / "client"), "--engine", "numpy"])
     written = {path.relative_to(tmp_path / "client").as_posix() for path in (tmp_path / "client").rglob("*")}
-    assert {"Dockerfile", "__main__.py", "requirements.txt", "serverless/functions/openfaas.py"} <= written
+    assert {"Dockerfile", "__main__.py", "requirements.txt", "serverless/functions/openfaas/server.py"} <= written
     assert (tmp_path / "client" / "engine.txt").read_text() == "numpy\n"
     assert "numpy==" in (tmp_path / "client" / "requirements.txt").read_text()
     with pytest.raises(SystemExit, match="2"):

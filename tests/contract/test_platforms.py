@@ -8,12 +8,12 @@ import time
 import psutil
 import pytest
 
-from metrics.clocks import process_started_at
+from machine.clocks import process_started_at
 from serverless.platforms.google.client import GoogleClient
-from serverless.platforms.google.config import GoogleSettings
+from serverless.platforms.google.settings import GoogleSettings
 from serverless.platforms.google.tokens import OneToken
 from serverless.platforms.openfaas.client import OpenFaasClient
-from serverless.platforms.openfaas.config import OpenFaasSettings
+from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.protocol import FunctionSpec, PlatformError
 from serverless.platforms.registry import open_platform
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from serverless.emulator.watchdog_config import Config, duration_s
+from serverless.emulator.openfaas.watchdog_config import Config, duration_s
 
 FUNCTION = """
 import json, os, sys, time

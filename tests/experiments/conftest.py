@@ -15,12 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
-from experiments.compose import compose_cells
-from experiments.config import CONFIGS
-from experiments.plan import RunPlan, plan_runs
-from experiments.records import Identity, RunFile
-from metrics.clocks import now
-from metrics.provenance import collect_provenance
+from experiments.config.compose import compose_cells
+from experiments.config.plan import RunPlan, plan_runs
+from experiments.config.schema import CONFIGS
+from experiments.runs.run_files import Identity, RunFile
+from machine.clocks import now
+from metrics.collect.provenance import collect_provenance
 from task.data import DataSettings
 
 FAKE_CHILD = Path(__file__).with_name("fake_child.py")
@@ -163,7 +163,7 @@ def child_of() -> Callable[[subprocess.Popen[bytes]], psutil.Process]:
 
     def find(process: subprocess.Popen[bytes]) -> psutil.Process:
         children = psutil.Process(process.pid).children()
-        (child,) = [child for child in children if "experiments.child" in " ".join(child.cmdline())]
+        (child,) = [child for child in children if "experiments.runs.child" in " ".join(child.cmdline())]
         return child
 
     return find

@@ -1,7 +1,7 @@
 """The process of a run with an invented backend: ``python fake_child.py RUN_DIRECTORY``.
 
-What the backend does is in the environment variable FAKE_BACKEND. Everything else is ``experiments.child`` as it is,
-but for its patience.
+What the backend does is in the environment variable FAKE_BACKEND. Everything else is
+``experiments.runs.child`` as it is, but for its patience.
 """
 
 import json
@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments import child
-from experiments.processes import end_descendants
-from experiments.registry import BACKENDS, Backend
-from experiments.settings import in_a_pool
-from metrics.recorder import Recorder
-from metrics.tables import RoundRow
+from experiments.config.backend_settings import in_a_pool
+from experiments.config.backends import BACKENDS, Backend
+from experiments.runs import child
+from machine.processes import end_descendants
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import RoundRow
 from task.job import FederatedJob
 from task.weights import Weights
 

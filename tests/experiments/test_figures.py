@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from experiments.figures import main
+from metrics.collect.tables import collect
 from metrics.plots import FIGURES
-from metrics.tables import collect
 
 EVIDENCE = sorted((Path(__file__).resolve().parents[2] / "results" / "evidence").iterdir())
 

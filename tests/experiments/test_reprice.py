@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from experiments.compose import compose_cells
-from experiments.config import CONFIGS, ExperimentConfig
-from experiments.overrides import options
-from experiments.pricing import price_book, price_folder
+from experiments.config.compose import compose_cells
+from experiments.config.overrides import options
+from experiments.config.prices import price_book, price_folder
+from experiments.config.schema import CONFIGS, ExperimentConfig
 from experiments.reprice import main
-from metrics.cost.bill import COLUMNS
+from metrics.collect.cost_table import COLUMNS, COST
+from metrics.collect.tables import collect, load
 from metrics.cost.prices import Billing
-from metrics.tables import COST, collect, load
 
 Experiment = Callable[..., Path]
 PRICED = [name for name in options("pricing") if name != "azure_functions"]

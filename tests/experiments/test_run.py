@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.records import LOG
-from metrics.tables import load
+from experiments.runs.run_files import LOG
+from metrics.collect.tables import load
 from task import weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_survives")]

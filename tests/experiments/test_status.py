@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from experiments.archive import locked
-from experiments.compose import compose_cells
-from experiments.ledger import Ledger
-from experiments.plan import plan_runs
-from experiments.records import Identity, RunFile
-from experiments.standing import stand, status_of
+from experiments.config.compose import compose_cells
+from experiments.config.plan import plan_runs
+from experiments.runs.results_folder import locked
+from experiments.runs.run_files import Identity, RunFile
+from experiments.runs.sweep_file import Ledger
+from experiments.runs.sweep_status import stand, status_of
 from experiments.status import main, show
-from metrics.provenance import collect_provenance
-from metrics.tables import append
+from metrics.collect.provenance import collect_provenance
+from metrics.collect.tables import append
 
 
 @pytest.fixture

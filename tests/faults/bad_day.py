@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.cell import run_cell
-from experiments.compose import compose_cells
-from experiments.figures import draw
-from experiments.settings import data_settings, job_of
-from metrics.merging import load_all
-from metrics.tables import load
+from experiments.config.backend_settings import data_settings, job_of
+from experiments.config.compose import compose_cells
+from experiments.runs.cell import run_cell
+from metrics.analysis.loading import load_all
+from metrics.collect.tables import load
+from metrics.plots.draw import draw
 from serverless.storage.local_server import start_minio
 from task.data import load_mnist
 from tests.faults.proxy import faulty

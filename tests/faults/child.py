@@ -1,7 +1,7 @@
-"""``experiments.child`` on a bad day: the embedded server behind a failing proxy, and client functions that fail.
+"""``experiments.runs.child`` on a bad day: the embedded server behind a failing proxy, and client functions that fail.
 
-``scripts/bad_day.py`` starts it in place of ``experiments.child``. ``FAULTS_FOLDER`` and ``FAULTS_SEED`` say where the
-plan of the functions is, and which requests go wrong.
+``scripts/bad_day.py`` starts it in place of ``experiments.runs.child``. ``FAULTS_FOLDER`` and ``FAULTS_SEED``
+say where the plan of the functions is, and which requests go wrong.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
 
     launcher.start_emulator = start_behind_a_proxy
     deploy.package = lambda *args: faulty_package(folder / "functions.json", *args)
-    runpy.run_module("experiments.child", run_name="__main__", alter_sys=True)
+    runpy.run_module("experiments.runs.child", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

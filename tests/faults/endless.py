@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from metrics.recorder import Recorder
-from metrics.tables import read_run
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import read_run
 from serverless import keeper
-from serverless.policies import Deadline, FirstK, RoundPolicy, WaitAll
+from serverless.rounds.round_policies import Deadline, FirstK, RoundPolicy, WaitAll
 from serverless.storage import MinioSettings
 from task.data import DataSettings
 from task.weights import sha256

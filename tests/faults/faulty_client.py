@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from metrics.clocks import now
+from machine.clocks import now
 from serverless.functions import client, transfer
-from serverless.functions.openwhisk import named
+from serverless.functions.openwhisk.answers import named
 from task.weights import dumps, loads
 
 READY_AT = now()

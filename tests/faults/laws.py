@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from metrics.laws import LAWS
-from serverless.invoker import NOT_SENT, STORE_UNREACHABLE
-from serverless.policies import RoundPolicy
+from metrics.analysis.checks.laws import LAWS
+from serverless.invocations.attempts import NOT_SENT, STORE_UNREACHABLE
+from serverless.rounds.round_policies import RoundPolicy
 from task.data import Mnist
 from task.job import FederatedJob
 from tests.faults.world import JOB, Day

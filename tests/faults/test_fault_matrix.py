@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serverless.policies import Deadline, FirstK, RoundPolicy, WaitAll
+from serverless.rounds.round_policies import Deadline, FirstK, RoundPolicy, WaitAll
 from tests.faults.cases import CASES, Case
 from tests.faults.laws import assert_nothing_was_lost_or_doubled
 from tests.faults.matrix import Matrix

@@ -17,23 +17,23 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from metrics.recorder import Recorder
-from metrics.tables import read_run
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import read_run
 from serverless import keeper
-from serverless.dispatcher import Retries
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
-from serverless.package import package
+from serverless.invocations.dispatcher import Retries
+from serverless.platforms.function_zip import package
 from serverless.platforms.openwhisk import client as openwhisk_client
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.deploy import OpenWhisk
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
-from serverless.policies import RoundPolicy
+from serverless.rounds.round_policies import RoundPolicy
 from serverless.storage import DirectorySettings, MinioSettings, StoreSettings, open_store
 from serverless.storage.local_server import start_minio
 from task.data import DataSettings, Mnist, load_mnist
+from task.engines.runtime import arithmetic
 from task.job import FederatedJob
-from task.runtime import arithmetic
 from task.weights import sha256
 from tests.faults.cases import Case
 from tests.faults.proxy import FaultProxy, faulty
@@ -244,7 +244,7 @@ def keep_warm(patch: pytest.MonkeyPatch, plan: Path) -> None:
 def faulty_package(plan: Path, wrapper: str, *rest: Any) -> bytes:
     """Return a function's zip, the client's with another ``__main__.py``."""
     data = package(wrapper, *rest)
-    if wrapper != "openwhisk_client":
+    if wrapper != "openwhisk/client":
         return data
     main = Path(__file__).with_name("faulty_client.py").read_text().replace("@PLAN@", str(plan))
     buffer = io.BytesIO()

@@ -16,8 +16,8 @@ import pytest
 from baselines import flower, inprocess
 from baselines.flower import FlowerError, FlowerSettings
 from baselines.inprocess import InprocessSettings
-from metrics.recorder import Recorder
-from metrics.tables import read_run
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import read_run
 from task.data import DataSettings
 from task.job import FederatedJob
 from task.weights import sha256
@@ -127,7 +127,7 @@ def test_nothing_outlives_the_process_that_called_it(tmp_path, number):
 import signal, sys
 from pathlib import Path
 from baselines.flower import FlowerSettings, run
-from metrics.recorder import Recorder
+from metrics.collect.recorder import Recorder
 from task.data import DataSettings
 from task.job import FederatedJob
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from metrics.sampler import Sampler
+from metrics.collect.sampler import Sampler
 from serverless.functions.transfer import TransferError, deliver, fetch
 from serverless.storage import DirectorySettings, ObjectMissing, StoreError, open_store
 from serverless.storage.local_server import find_program, start_minio

@@ -7,12 +7,12 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from metrics.recorder import Recorder
-from metrics.tables import read_run
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import read_run
 from serverless import keeper
-from serverless.dispatcher import Retries
-from serverless.invoker import WorkFailed
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.invocations.attempts import WorkFailed
+from serverless.invocations.dispatcher import Retries
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.storage import DirectorySettings, open_store
 from serverless.storage.local_server import find_program, start_minio

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from baselines import inprocess
-from metrics.recorder import Recorder
-from metrics.tables import read_run
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import read_run
 from serverless import keeper
-from serverless.fabric import Fabric, Group
-from serverless.pace import Pace
-from serverless.platforms.google.config import GoogleSettings
-from serverless.platforms.openfaas.config import OpenFaasSettings
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.fabric.groups import Fabric, Group
+from serverless.fabric.settings import FabricSettings, SiteSettings
+from serverless.platforms.embedded import Pace
+from serverless.platforms.google.settings import GoogleSettings
+from serverless.platforms.openfaas.settings import OpenFaasSettings
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
-from serverless.settings import FabricSettings, SiteSettings
 from serverless.storage import DirectorySettings
 from task.job import FederatedJob
 from task.weights import sha256

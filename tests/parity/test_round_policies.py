@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from metrics.laws import LAWS
-from metrics.recorder import Recorder
-from metrics.tables import read_run
+from metrics.analysis.checks.laws import LAWS
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import read_run
 from serverless import keeper
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
-from serverless.policies import Deadline, FirstK
+from serverless.rounds.round_policies import Deadline, FirstK
 from serverless.storage import DirectorySettings
 from task.data import load_mnist
 from task.job import FederatedJob

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import pytest
 
 from baselines import inprocess
-from metrics.laws import LAWS
-from metrics.recorder import Recorder
-from metrics.tables import read_run
+from metrics.analysis.checks.laws import LAWS
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import read_run
 from serverless import keeper
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.storage import DirectorySettings
 from task.job import FederatedJob

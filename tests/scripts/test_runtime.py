@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.probe import Probe
+from metrics.collect.probe import Probe
 from serverless.functions.payload import pack_images
-from serverless.package import package
+from serverless.platforms.function_zip import package
+from task.engines.runtime import ONE_THREAD
 from task.job import FederatedJob
 from task.models import initial_weights
-from task.runtime import ONE_THREAD
 from task.training import local_update
 from task.weights import dumps, loads, sha256
 
@@ -62,7 +62,7 @@ def container(folder):
     action = folder / "action"
     proxy.mkdir()
     action.mkdir()
-    for source in (ROOT / "serverless" / "emulator" / "proxy.py", RUNTIME / "serve.py"):
+    for source in (ROOT / "serverless" / "emulator" / "containers" / "action_proxy.py", RUNTIME / "serve.py"):
         (proxy / source.name).write_bytes(source.read_bytes())
     environment = image_environment() | {"PATH": os.environ["PATH"]}
     (entry,) = re.findall(r"^ENTRYPOINT (.*)$", DOCKERFILE, flags=re.MULTILINE)
@@ -142,7 +142,7 @@ def test_our_client_function_trains_in_it(tmp_path):
     (tmp_path / "data").write_bytes(pack_images(images, labels))
     urls = {f"{name}_url": (tmp_path / name).as_uri() for name in ("weights", "data", "update")}
     with container(tmp_path) as it:
-        code = base64.b64encode(package("openwhisk_client")).decode()
+        code = base64.b64encode(package("openwhisk/client")).decode()
         assert it.post("/init", init_body(code)) == (200, {"ok": True})
         params = {"job": job.to_dict(), "client_id": 7, "server_round": 1, **urls}
         status, answer = it.post("/run", {"value": params, "deadline": str(int(time.time() * 1000) + 60_000)})
@@ -159,7 +159,7 @@ def test_the_image_sets_the_threads_that_every_other_worker_has():
 
 
 def test_the_image_has_exactly_what_the_functions_import():
-    with zipfile.ZipFile(io.BytesIO(package("openwhisk_client"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(package("openwhisk/client"))) as archive:
         shipped = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
     ours = {name.split("/")[0] for name in shipped} | {"__main__.py"}
     imported = {

@@ -16,13 +16,13 @@ import psutil
 import pytest
 import requests
 
-from serverless.emulator import proxy, service
+from serverless.emulator.containers import action_proxy, http_container
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
 from serverless.functions.payload import CorruptData, unpack_images
-from task.mnist import DataError, read_npz
+from task.mnist.arrays import DataError, read_npz
 
-ROOMS = ("task", "metrics", "baselines", "serverless", "experiments", "scripts")
+ROOMS = ("task", "machine", "metrics", "baselines", "serverless", "experiments", "scripts")
 MAIN = "def main(args):\n    return {}\n"
 
 
@@ -41,7 +41,7 @@ def test_a_zip_that_leads_out_is_refused_whole(name, tmp_path, monkeypatch):
     (tmp_path / "home-2").mkdir()
     monkeypatch.chdir(home)
     with pytest.raises(ValueError, match="outside the action's folder"):
-        proxy._write_source(evil(name.format(tmp=tmp_path)), binary=True)
+        action_proxy._write_source(evil(name.format(tmp=tmp_path)), binary=True)
     assert not list(tmp_path.rglob("escaped"))
     assert not list(home.iterdir())
 
@@ -50,7 +50,7 @@ def test_a_zip_that_leads_out_is_refused_whole(name, tmp_path, monkeypatch):
 def test_so_is_one_for_the_other_kind_of_platform(name, tmp_path):
     home = tmp_path / "home"
     with pytest.raises(ValueError, match="outside the function's folder"):
-        service.unpack(base64.b64decode(evil(name.format(tmp=tmp_path))), home, "__main__.py")
+        http_container.unpack(base64.b64decode(evil(name.format(tmp=tmp_path))), home, "__main__.py")
     assert not list(tmp_path.rglob("escaped"))
     assert not home.exists()
 
@@ -66,7 +66,7 @@ def test_a_link_in_a_zip_does_not_become_one(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
-    proxy._write_source(base64.b64encode(buffer.getvalue()).decode(), binary=True)
+    action_proxy._write_source(base64.b64encode(buffer.getvalue()).decode(), binary=True)
     assert not (home / "out").is_symlink()
 
 
@@ -85,12 +85,12 @@ def test_a_container_obeys_its_server_and_nobody_else_on_the_machine(tmp_path):
     """Its port is open to all users of the machine; a stranger's code would run as the user of the server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        command = [sys.executable, "-P", proxy.__file__, str(listener.fileno()), str(os.getpid())]
-        environment = os.environ | {proxy.TOKEN_VARIABLE: "right"}
+        command = [sys.executable, "-P", action_proxy.__file__, str(listener.fileno()), str(os.getpid())]
+        environment = os.environ | {action_proxy.TOKEN_VARIABLE: "right"}
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, pass_fds=[listener.fileno()])
     answers = []
     try:
-        for headers in ({}, {proxy.TOKEN_HEADER: "guess"}, {proxy.TOKEN_HEADER: "right"}):
+        for headers in ({}, {action_proxy.TOKEN_HEADER: "guess"}, {action_proxy.TOKEN_HEADER: "right"}):
             init = {"value": {"code": MAIN, "main": "main"}}
             headers |= {"Connection": "close"}  # it serves one connection at a time
             answers.append(requests.post(f"http://127.0.0.1:{port}/init", json=init, headers=headers, timeout=60))
@@ -109,9 +109,9 @@ def test_every_container_has_a_secret_of_its_own_that_its_function_does_not_see(
             assert requests.put(api, json=code, auth=auth, timeout=30).ok
             seen = requests.post(api, params={"blocking": "true", "result": "true"}, json={}, auth=auth, timeout=60)
             assert seen.ok
-            assert proxy.TOKEN_VARIABLE not in seen.json()
+            assert action_proxy.TOKEN_VARIABLE not in seen.json()
         for container in psutil.Process(server.pid).children():
-            tokens.add(container.environ()[proxy.TOKEN_VARIABLE])
+            tokens.add(container.environ()[action_proxy.TOKEN_VARIABLE])
     assert len(tokens) == 2
     assert all(len(token) > 20 for token in tokens)
 
@@ -134,8 +134,8 @@ def test_arrays_with_objects_in_them_are_refused_and_nothing_runs(tmp_path, monk
 
 def test_archives_are_unpacked_nowhere_else():
     """Who adds another place adds its test above; ``image.py`` unpacks only what it has just packed itself."""
-    allowed = {"proxy.py", "service.py", "image.py"}
-    root = Path(proxy.__file__).parents[2]
+    allowed = {"action_proxy.py", "http_container.py", "image.py"}
+    root = Path(action_proxy.__file__).parents[3]
     unpacking = re.compile(r"extractall|\.extract\(|unpack_archive")
     files = [path for room in ROOMS for path in (root / room).rglob("*.py")]
     assert {path.name for path in files if unpacking.search(path.read_text())} <= allowed
@@ -143,7 +143,7 @@ def test_archives_are_unpacked_nowhere_else():
 
 def test_no_shell_is_started_and_nothing_is_evaluated():
     """Bandit looks as well, in ``make check``; this also holds where a line tells it not to."""
-    root = Path(proxy.__file__).parents[2]
+    root = Path(action_proxy.__file__).parents[3]
     calls = r"os\.system|os\.popen|import pickle|\bpickle\.\w|\bdill\b|(?<![\w.])(?:eval|exec)\("
     forbidden = re.compile(rf"shell\s*=\s*True|allow_pickle\s*=\s*True|{calls}")
     found = subprocess.run(["git", "ls-files", "*.py"], cwd=root, capture_output=True, text=True, check=True)

@@ -5,10 +5,10 @@ import os
 import psutil
 import pytest
 
-from experiments.access import withheld
-from experiments.compose import compose_cells
-from experiments.errors import ConfigError
-from serverless.credentials import is_public_key, is_variable, without_credentials
+from experiments.config.compose import compose_cells
+from experiments.config.connections import withheld
+from experiments.config.errors import ConfigError
+from machine.credentials import is_public_key, is_variable, without_credentials
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
 from serverless.storage.local_server import start_minio

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from serverless.functions.transfer import TransferError, deliver, fetch
-from serverless.objects import RunObjects
 from serverless.storage import DirectorySettings, open_store
 from serverless.storage.local_server import start_minio
+from serverless.storage.run_objects import RunObjects
 from task.job import FederatedJob
 
 JOB = FederatedJob(clients_per_round=2, rounds=1)

@@ -14,7 +14,7 @@ import psutil
 import pyarrow.parquet
 import pytest
 
-from experiments.config import CONFIGS
+from experiments.config.schema import CONFIGS
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
 from serverless.storage.local_server import start_minio

@@ -7,10 +7,10 @@ import pytest
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
 from serverless.platforms.openwhisk.client import OpenWhiskClient
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.deploy import OpenWhisk
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, PlatformError
-from serverless.preflight import inside
+from serverless.preflight import inside_function
 from serverless.preflight.probe import probing
 from serverless.storage import StoreError, open_store
 from serverless.storage.local_server import start_minio
@@ -71,7 +71,7 @@ def test_functions_trust_the_authority_that_is_shipped_with_them_and_nobody_else
         client = OpenWhiskClient(emulator.api_host, emulator.auth, OpenWhiskSettings(functions_ca_file=trusted))
         with probing(OpenWhisk(client)) as probe:
             function = probe.deploy(FunctionSpec("client", memory_mb=128, timeout_s=20))
-            found.append(inside.store(probe, function, store, 60))
+            found.append(inside_function.store(probe, function, store, 60))
     refused, accepted = found
     assert (refused.verdict, "SSL" in refused.found, "store.functions_ca_file" in refused.advice) == (
         "failed",

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metrics.laws import LAWS
-from metrics.recorder import Recorder
-from metrics.tables import read_run
+from metrics.analysis.checks.laws import LAWS
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import read_run
 from serverless import keeper
-from serverless.dispatcher import Retries
 from serverless.functions import transfer
-from serverless.invoker import WorkFailed
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.invocations.attempts import WorkFailed
+from serverless.invocations.dispatcher import Retries
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
-from serverless.policies import Deadline, FirstK, WaitAll
+from serverless.rounds.round_policies import Deadline, FirstK, WaitAll
 from serverless.storage import DirectorySettings
 from task.job import FederatedJob
 from task.selection import select_clients

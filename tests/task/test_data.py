@@ -7,11 +7,11 @@ import threading
 import numpy as np
 import pytest
 
-from task import cache as data_cache
 from task import data
 from task.data import DataError, DataSettings, load_mnist
-from task.idx import encode
-from task.mnist import PARTS, read
+from task.mnist import cache as data_cache
+from task.mnist.arrays import PARTS, read
+from task.mnist.idx import encode
 
 
 @pytest.fixture
@@ -170,8 +170,8 @@ FIRST_LOAD = """
 import sys, time
 from pathlib import Path
 from task import cache, data
-from task.idx import DataError
-from task.mnist import read
+from task.mnist.idx import DataError
+from task.mnist.arrays import read
 
 def keras():
     raise DataError("no")

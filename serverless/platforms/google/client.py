@@ -15,10 +15,10 @@ from urllib.parse import quote
 import requests
 
 from serverless.functions.backoff import attempts
-from serverless.platforms.google.config import GoogleSettings
+from serverless.platforms.google.settings import GoogleSettings
 from serverless.platforms.google.tokens import Bearer, BearerIdentity, Tokens
+from serverless.platforms.http_api import Web, authorities, json_of, unanswered, words
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
-from serverless.platforms.web import Web, authorities, json_of, unanswered, words
 
 TRACE = "X-Cloud-Trace-Context"
 POLL_S, POLL_LONGEST_S = 0.05, 5.0  # between looks at an operation

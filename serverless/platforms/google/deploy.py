@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from serverless.package import package, requirements
 from serverless.platforms.embedded import start_embedded
+from serverless.platforms.function_zip import package, requirements
 from serverless.platforms.google.client import GoogleClient
-from serverless.platforms.google.config import TIMEOUT_MAX_S, GoogleSettings, vcpus
+from serverless.platforms.google.settings import TIMEOUT_MAX_S, GoogleSettings, vcpus
 from serverless.platforms.google.tokens import GoogleTokens, OneToken
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
 
@@ -43,7 +43,7 @@ class GoogleFunctions:
         check(function)
         settings = self.client.settings
         code = package(
-            f"google_{wrapper or function.name}",
+            f"google/{wrapper or function.name}",
             settings.functions_ca_file,
             function.engine,
             "main.py",

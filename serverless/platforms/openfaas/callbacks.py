@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from serverless.functions.chunked import read_body
+from machine.http_chunks import read_body
 from serverless.platforms.openfaas.client import CALL_ID, read_reply
 from serverless.platforms.protocol import Invocation
 

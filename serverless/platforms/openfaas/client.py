@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import requests
 
-from serverless.functions.openfaas import DEPLOYMENT
-from serverless.platforms.openfaas.config import OpenFaasSettings
+from serverless.functions.openfaas.server import DEPLOYMENT
+from serverless.platforms.http_api import Web, authorities, json_of, unanswered, words
+from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.protocol import FunctionSpec, Invocation
-from serverless.platforms.web import Web, authorities, json_of, unanswered, words
 
 CALL_ID, DURATION, CALLBACK = "X-Call-Id", "X-Duration-Seconds", "X-Callback-Url"
 _INTERNAL = "X-OpenFaaS-Internal"  # on answers of the proxy or the watchdog, not of the function

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serverless.functions.openfaas import DEPLOYMENT_VARIABLE, READY_PATH
-from serverless.package import package
+from serverless.functions.openfaas.server import DEPLOYMENT_VARIABLE, READY_PATH
 from serverless.platforms.embedded import start_embedded
+from serverless.platforms.function_zip import package
 from serverless.platforms.openfaas.callbacks import Callbacks, receive
 from serverless.platforms.openfaas.client import OpenFaasClient
-from serverless.platforms.openfaas.config import OpenFaasSettings
+from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
 
 _SLACK_S = 5.0  # the watchdog's own time-outs are that much longer than the function's
@@ -48,7 +48,7 @@ class OpenFaas:
         wrapper
             Whose code, if not that of the function's name.
         """
-        code = package(f"openfaas_{wrapper or function.name}", self.client.settings.functions_ca_file, function.engine)
+        code = package(f"openfaas/{wrapper or function.name}", self.client.settings.functions_ca_file, function.engine)
         image = self._push(code) if self.is_embedded else self._image(wrapper or function.name)
         deployment = describe(function, image, hashlib.sha256(code).hexdigest(), self.client.settings.replicas)
         self._deployments[function.name] = deployment["envVars"][DEPLOYMENT_VARIABLE]

@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 from typing import get_args
 
-from serverless.package import package, requirements
-from task.engine import EngineName
+from serverless.platforms.function_zip import package, requirements
+from task.engines.engine import EngineName
 
 WATCHDOG = "ghcr.io/openfaas/of-watchdog:0.11.5"
 _DOCKERFILE = f"""FROM {WATCHDOG} AS watchdog
@@ -39,7 +39,7 @@ def write_context(function: str, folder: Path, engine: EngineName, trusted: Path
     function
         ``client`` or ``aggregator``.
     engine, trusted
-        See :func:`serverless.package.package`.
+        See :func:`serverless.platforms.function_zip.package`.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def write_context(function: str, folder: Path, engine: EngineName, trusted: Path
         If there is something at ``folder``.
     """
     folder.mkdir(parents=True)
-    with zipfile.ZipFile(io.BytesIO(package(f"openfaas_{function}", trusted, engine))) as archive:
+    with zipfile.ZipFile(io.BytesIO(package(f"openfaas/{function}", trusted, engine))) as archive:
         archive.extractall(folder)
     (folder / "requirements.txt").write_text(requirements(), encoding="utf-8")
     (folder / "Dockerfile").write_text(_DOCKERFILE, encoding="utf-8")

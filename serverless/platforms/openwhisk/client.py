@@ -15,14 +15,13 @@ from urllib.parse import quote
 
 import requests
 
-from metrics.clocks import now
+from machine.clocks import now
 from serverless.functions.backoff import attempts
-from serverless.functions.openwhisk import INVOCATION
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
-from serverless.platforms.openwhisk.records import names, read_record
-from serverless.platforms.openwhisk.rest import Rest
+from serverless.functions.openwhisk.answers import INVOCATION
+from serverless.platforms.http_api import Web, authorities, json_of, unanswered, words
+from serverless.platforms.openwhisk.activation_records import names, read_record
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, Invocation
-from serverless.platforms.web import json_of, unanswered, words
 
 POLL_S, POLL_LONGEST_S = 0.05, 1.0  # before the second look at a record, and between later ones
 LOOK_FOR_S = 2.0  # how long a lost answer is looked for among the records
@@ -138,3 +137,29 @@ class OpenWhiskClient:
             yield from page
             if len(page) < _PAGE:
                 return
+
+
+@dataclass
+class Rest:
+    """One namespace of a deployment; safe to use from several threads. See :class:`OpenWhiskClient`."""
+
+    api_host: str
+    auth: str = field(repr=False)
+    settings: OpenWhiskSettings
+
+    def __post_init__(self) -> None:
+        user, _, key = self.auth.partition(":")
+        settings = self.settings
+        verify = authorities(settings.ca_file, settings.verify_tls)
+        hint = f"check the key in ${settings.auth_env}"
+        self._web = Web("OpenWhisk", self.api_host, (user, key), verify, settings.request_timeout_s, hint)
+        self._namespace = f"{self.api_host}/api/v1/namespaces/{quote(settings.namespace)}/"
+        self._limit_s = settings.blocking_s + settings.request_timeout_s
+
+    def call(self, verb: str, path: str, *, also: tuple[int, ...] = (), json: Any = None) -> requests.Response:
+        """Send a request that may be sent twice, and must succeed; see :meth:`Web.call`."""
+        return self._web.call(verb, self._namespace + path, also=also, json=json, timeout_s=self._limit_s)
+
+    def send(self, verb: str, path: str, *, json: Any = None) -> requests.Response:
+        """Send a request once, whatever the answer; raises :class:`requests.RequestException` if there is none."""
+        return self._web.send(verb, self._namespace + path, json=json, timeout_s=self._limit_s)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serverless.package import package
+from serverless.platforms.function_zip import package
 from serverless.platforms.openwhisk.client import OpenWhiskClient
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
 
 KIND = "python:3"
@@ -34,7 +34,7 @@ class OpenWhisk:
             Whose code, if not that of the function's name.
         """
         trusted = self.client.settings.functions_ca_file
-        zipped = package(f"openwhisk_{wrapper or function.code or function.name}", trusted, function.engine)
+        zipped = package(f"openwhisk/{wrapper or function.code or function.name}", trusted, function.engine)
         code = base64.b64encode(zipped).decode("ascii")
         self.client.put_action(function, code, kind=KIND, binary=True)
 
@@ -82,7 +82,7 @@ def open_openwhisk(settings: OpenWhiskSettings, log_path: Path) -> Iterator[Open
 def _embedded(settings: OpenWhiskSettings, log_path: Path) -> Iterator[OpenWhiskClient]:
     from serverless.emulator.launcher import start_emulator  # noqa: PLC0415 - a cluster does not need it
     from serverless.emulator.settings import EmulatorSettings  # noqa: PLC0415
-    from task.runtime import arithmetic  # noqa: PLC0415
+    from task.engines.runtime import arithmetic  # noqa: PLC0415
 
     emulator_settings = EmulatorSettings(
         pool_memory_mb=settings.pool_memory_mb,

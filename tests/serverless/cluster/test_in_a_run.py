@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from metrics.cluster import read_cluster
-from metrics.recorder import Recorder
-from metrics.tables import PROCESSES, SampleRow, append, read_run
+from metrics.collect.cluster_facts import read_cluster
+from metrics.collect.recorder import Recorder
+from metrics.collect.tables import PROCESSES, SampleRow, append, read_run
 from serverless import keeper
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.storage import DirectorySettings
 from task.job import FederatedJob

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from kubernetes import client
 
-from metrics.cluster import read_cluster
-from metrics.tables import read_run
+from metrics.collect.cluster_facts import read_cluster
+from metrics.collect.tables import read_run
 from serverless.cluster import ClusterWatch, watch_cluster
 from serverless.cluster.api import ClusterUnavailable, KubernetesApi
 

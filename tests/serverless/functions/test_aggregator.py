@@ -6,11 +6,11 @@ import time
 import numpy as np
 import pytest
 
-from metrics.probe import WorkReport
-from serverless.answers import check_aggregator_answer, check_evaluation, corrupt_updates
+from metrics.collect.probe import WorkReport
 from serverless.functions import aggregator
 from serverless.functions.payload import pack_images
 from serverless.functions.transfer import TransferError
+from serverless.invocations.answers import check_aggregator_answer, check_evaluation, corrupt_updates
 from task.aggregation import StreamingAverage
 from task.job import FederatedJob
 from task.models import initial_weights

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from serverless.functions import invoker, openwhisk_call
+from serverless.functions import invoker
+from serverless.functions.openwhisk import call as openwhisk_call
 from serverless.functions.transfer import TransferError
 
 KEY = "uuid:a-secret-key"
@@ -131,12 +132,12 @@ def test_an_activation_that_failed_is_a_record_like_any_other(api):
 def test_a_platform_that_is_not_there_was_not_sent_anything(api):
     environ = api.environ()
     environ["__OW_API_HOST"] = "http://127.0.0.1:9"  # nothing listens on the discard port
-    told = openwhisk_call.call(environ, "client", {})
+    told = call.call(environ, "client", {})
     assert (told["error_kind"], told["may_have_run"]) == ("unreachable", False)
 
 
 def test_a_bare_host_is_asked_by_https_only(api, monkeypatch):
     environ = {**api.environ(), "__OW_API_HOST": f"127.0.0.1:{api.server_port}"}
-    told = openwhisk_call.call(environ, "client", {})
+    told = call.call(environ, "client", {})
     assert told["error_kind"] == "no answer"  # there is no TLS: the key was not sent
     assert api.requests == []

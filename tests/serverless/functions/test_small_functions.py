@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from serverless.functions.payload import pack_images
-from serverless.package import package
+from serverless.platforms.function_zip import package
 from task.aggregation import StreamingAverage
 from task.evaluation import evaluate
 from task.job import FederatedJob
@@ -27,7 +27,7 @@ sys.path.insert(0, ".")
 spec = importlib.util.spec_from_file_location("function", "__main__.py")
 function = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(function)
-assert "task.numpy_engine" in sys.modules  # before any work
+assert "task.engines.numpy_engine" in sys.modules  # before any work
 print(json.dumps(function.main(json.load(sys.stdin))))
 """
 

@@ -7,11 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from serverless.platforms import web
+from serverless.platforms import http_api
 from serverless.platforms.openwhisk import client as client_module
 from serverless.platforms.openwhisk.client import OpenWhiskClient
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.deploy import open_openwhisk
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, PlatformError
 
 ACTION = FunctionSpec("client", memory_mb=512, timeout_s=2)
@@ -60,7 +60,7 @@ def server():
 def client(server, monkeypatch):
     monkeypatch.setattr(client_module, "POLL_S", 0.01)
     monkeypatch.setattr(client_module, "LOOK_FOR_S", 0.05)  # where nothing can be found
-    monkeypatch.setattr(web, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(http_api, "BACKOFF_S", 0.01)
     return OpenWhiskClient(
         f"http://127.0.0.1:{server.server_port}", "some-uuid:some-key", OpenWhiskSettings(request_timeout_s=0.5)
     )

@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.clocks import now
+from machine.clocks import now
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
 from serverless.platforms.openwhisk.client import OpenWhiskClient
-from serverless.platforms.openwhisk.config import OpenWhiskSettings
 from serverless.platforms.openwhisk.deploy import OpenWhisk
+from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
-from serverless.preflight import clock, inside, limits
-from serverless.preflight.crowd import crowd, most_at_once
-from serverless.preflight.examine import examine
+from serverless.preflight import clock, inside_function, limits
+from serverless.preflight.checklist import examine
+from serverless.preflight.concurrency import crowd, most_at_once
+from serverless.preflight.connection import reach
 from serverless.preflight.limits import Limits
 from serverless.preflight.probe import probing
-from serverless.preflight.reach import reach
 from serverless.preflight.store import open_here
 from serverless.settings import ServerlessSettings
 from serverless.storage import DirectorySettings, MinioSettings, open_store
@@ -237,11 +237,11 @@ class Unreachable(Elsewhere):
 def test_the_store_from_inside_a_function(deployed, tmp_path):
     probe, function = deployed(replace(SMALL, timeout_s=2))
     ours, theirs = (open_store(DirectorySettings(tmp_path / name), "run") for name in ("ours", "theirs"))
-    assert inside.store(probe, function, ours, 60).verdict == "ok"
+    assert inside_function.store(probe, function, ours, 60).verdict == "ok"
     ours.delete_prefix()
-    wrong = inside.store(probe, function, Elsewhere(ours, theirs), 60)
+    wrong = inside_function.store(probe, function, Elsewhere(ours, theirs), 60)
     assert (wrong.verdict, "another one" in wrong.found) == ("failed", True)
-    dead = inside.store(probe, function, Unreachable(ours, theirs), 60)
+    dead = inside_function.store(probe, function, Unreachable(ours, theirs), 60)
     assert dead.verdict == "failed"
     assert "store.functions_endpoint" in dead.advice
     assert "of-the-store" not in str(dead)
@@ -251,34 +251,34 @@ def test_the_store_from_inside_a_function(deployed, tmp_path):
 
 
 def test_an_image_without_a_package_is_told(deployed, monkeypatch):
-    monkeypatch.setattr(inside, "PACKAGES", ("numpy", "no_such_package"))
+    monkeypatch.setattr(inside_function, "PACKAGES", ("numpy", "no_such_package"))
     probe, function = deployed(replace(SMALL, engine="numpy"))
-    found = inside.image(probe, function)
+    found = inside_function.image(probe, function)
     assert found.verdict == "failed"
     assert "no_such_package: ModuleNotFoundError" in found.found
 
 
 def test_tensorflow_does_not_fit_into_128_mb(deployed):
     probe, function = deployed(replace(SMALL, engine="tensorflow"))
-    found = inside.image(probe, function)
+    found = inside_function.image(probe, function)
     assert found.verdict == "failed"
     assert "platform.client.memory_mb" in found.advice
 
 
 def test_other_versions_and_little_room_are_warned_of(deployed, monkeypatch):
     probe, function = deployed(replace(SMALL, engine="numpy", memory_mb=512))
-    assert inside.image(probe, function).verdict == "ok"
-    monkeypatch.setattr(inside.metadata, "version", lambda name: "0.1")
-    other = inside.image(probe, function)
+    assert inside_function.image(probe, function).verdict == "ok"
+    monkeypatch.setattr(inside_function.metadata, "version", lambda name: "0.1")
+    other = inside_function.image(probe, function)
     assert (other.verdict, "0.1 here" in other.found) == ("warning", True)
-    monkeypatch.setitem(inside._TRAINING_BYTES, "numpy", 512 << 20)
-    assert "memory_mb" in inside.image(probe, function).advice
+    monkeypatch.setitem(inside_function._TRAINING_BYTES, "numpy", 512 << 20)
+    assert "memory_mb" in inside_function.image(probe, function).advice
 
 
 def test_a_call_that_is_too_large_is_found_out(deployed):
     probe, function = deployed(max_payload_bytes=10_000)
-    assert inside.payload(probe, function, 9_000).verdict == "ok"
-    found = inside.payload(probe, function, 11_000)
+    assert inside_function.payload(probe, function, 9_000).verdict == "ok"
+    found = inside_function.payload(probe, function, 11_000)
     assert (found.verdict, "payload too large" in found.found) == ("failed", True)
 
 

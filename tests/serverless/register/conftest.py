@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serverless.register import Client, open_register
+from serverless.register.clients import Client, open_register
 
 _NUMBERS = itertools.count()
 

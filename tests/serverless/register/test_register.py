@@ -2,7 +2,7 @@
 
 import pytest
 
-from serverless.register import Activation, RegisterError, open_register
+from serverless.register.clients import Activation, RegisterError, open_register
 
 
 def test_clients_come_back_as_they_were_enrolled(register, make_client):

@@ -9,14 +9,14 @@ from threading import Barrier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serverless.register import Client, open_register
+from serverless.register.clients import Client, open_register
 
 PROJECT = Path(__file__).parents[3]
 THREADS = 16
 # a keeper's process: claims whatever it can get, and ends it; prints what it got
 WORKER = """
 import sys
-from serverless.register import open_register
+from serverless.register.clients import open_register
 url, federation, password_env, name = sys.argv[1:]
 with open_register(url, federation, password_env or None) as register:
     print("ready", flush=True)

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from serverless.register import RegisterError, open_register
+from serverless.register.clients import RegisterError, open_register
 
 
 @pytest.mark.parametrize("secret", ["23bc46b1-71f6:123zO3xZCLrMN6v2", "hunter2", ""])

@@ -1,0 +1,1 @@
+"""From a command line to frozen settings: the only package that reads Hydra configurations."""

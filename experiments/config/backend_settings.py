@@ -1,0 +1,224 @@
+"""From a configuration to the frozen dataclasses that jobs and backends take: the only place of this conversion."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from experiments.config.errors import ConfigError
+from experiments.config.platform import absolute, platform_settings
+from experiments.config.schema import ClusterConfig, ExperimentConfig, StoreConfig
+from experiments.config.topology import invoker_spec, invokers_mb
+from machine.resources import usable_cores, usable_memory_bytes
+from task.job import (
+    FederatedJob,
+    ModelName,
+    OptimizerName,
+    OptimizerStatePolicy,
+    PartitionScheme,
+    PartitionSpec,
+    SelectionPolicy,
+)
+
+if TYPE_CHECKING:
+    from baselines.flower import FlowerSettings
+    from baselines.inprocess import InprocessSettings
+    from serverless.cluster import ClusterSettings
+    from serverless.keeper import ServerlessSettings
+    from serverless.rounds.round_policies import RoundPolicy
+    from serverless.storage import StoreSettings
+    from task.data import DataSettings
+
+_POOL_SHARE = 0.8  # of the machine's memory for containers: the keeper, the server and the store need some, too
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a backend runs, as columns of ``runs``; ``workers`` is how many clients may train at once."""
+
+    platform: str | None
+    emulated: bool
+    runtime: str
+    store: str | None
+    workers: int
+
+
+def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
+    """Return what one run of a valid configuration learns."""
+    return FederatedJob(
+        model=cast(ModelName, config.model.name),
+        optimizer=cast(OptimizerName, config.optimizer.name),
+        learning_rate=config.optimizer.learning_rate,
+        batch_size=config.batch_size,
+        local_epochs=config.local_epochs,
+        clients=config.clients,
+        clients_per_round=config.clients_per_round,
+        rounds=config.rounds,
+        target_accuracy=config.target_accuracy,
+        optimizer_state=cast(OptimizerStatePolicy, config.optimizer_state),
+        selection=cast(SelectionPolicy, config.selection),
+        partition=PartitionSpec(
+            scheme=cast(PartitionScheme, config.partition.scheme),
+            **{key: value for key, value in asdict(config.partition).items() if key != "scheme" and value is not None},
+        ),
+        seed=seed,
+    )
+
+
+def data_settings(config: ExperimentConfig) -> DataSettings:
+    """Return where the images are."""
+    from task.data import DataSettings  # noqa: PLC0415 - it imports NumPy, which a mistyped key does not wait for
+
+    return DataSettings(cache=absolute(config.data.cache) or Path(), path=absolute(config.data.path))
+
+
+def workers(config: ExperimentConfig) -> int:
+    """Return how many clients may train at once."""
+    return usable_cores() if config.workers is None else config.workers
+
+
+def in_flight(config: ExperimentConfig) -> int:
+    """Return how many client invocations of a round may be outstanding at once."""
+    waits = config.round_policy.name == "wait_all"
+    return config.platform.in_flight or (workers(config) if waits else config.clients_per_round)
+
+
+def pool_memory_mb(config: ExperimentConfig) -> int:
+    """Return the memory of all containers of the embedded server together, MiB.
+
+    Where rounds leave stragglers behind there is room for two rounds' clients, as far as the machine has it; more than
+    it has would wait in the server's queue, as on a cluster that is full.
+    """
+    platform = config.platform
+    if platform.pool_memory_mb:
+        return platform.pool_memory_mb
+    one_round = in_flight(config) * platform.client.memory_mb
+    if config.round_policy.name == "wait_all":
+        others = one_round + platform.aggregator.memory_mb
+        return others + invokers_mb(config, in_flight(config), others, _POOL_SHARE)
+    room = int(_POOL_SHARE * usable_memory_bytes()) // 2**20
+    least = platform.client.memory_mb + platform.aggregator.memory_mb
+    return max(least, min(2 * one_round + platform.aggregator.memory_mb, room))
+
+
+def round_policy(config: ExperimentConfig) -> RoundPolicy:
+    """Return when functions' rounds are closed."""
+    from serverless.rounds import round_policies  # noqa: PLC0415 - only if it is asked for
+
+    chosen = config.round_policy
+    if chosen.name == "first_k":
+        return round_policies.FirstK(chosen.k or 0)
+    if chosen.name == "deadline":
+        return round_policies.Deadline(chosen.deadline_s or 0.0, chosen.min_updates or 0)
+    return round_policies.WaitAll()
+
+
+def inprocess(config: ExperimentConfig, directory: Path) -> InprocessSettings:
+    """Return the settings of the bare loop."""
+    from baselines.inprocess import InprocessSettings  # noqa: PLC0415 - only if it is asked for
+
+    return InprocessSettings(workers=workers(config), data=data_settings(config))
+
+
+def in_a_pool(config: ExperimentConfig) -> Placement:
+    """Return where the bare loop runs."""
+    return Placement(platform=None, emulated=False, runtime="pool", store=None, workers=workers(config))
+
+
+def in_flower(config: ExperimentConfig) -> Placement:
+    """Return where Flower runs."""
+    simulated = config.flower.runtime == "simulation"
+    return Placement(
+        platform=None,
+        emulated=False,
+        runtime=config.flower.runtime,
+        store=None,
+        workers=workers(config) if simulated else config.clients_per_round,
+    )
+
+
+def on_a_platform(config: ExperimentConfig) -> Placement:
+    """Return where functions run."""
+    embedded = config.platform.api_host is None
+    return Placement(
+        platform=config.platform.name,
+        emulated=embedded,
+        runtime="embedded" if embedded else "cluster",
+        store=config.store.name,
+        workers=in_flight(config),
+    )
+
+
+def flower(config: ExperimentConfig, directory: Path) -> FlowerSettings:
+    """Return the settings of Flower."""
+    from baselines.flower import FlowerSettings  # noqa: PLC0415 - only if it is asked for
+
+    return FlowerSettings(
+        data=data_settings(config),
+        workers=workers(config),
+        runtime=cast(Literal["simulation", "deployment"], config.flower.runtime),
+        startup_timeout_s=config.flower.startup_timeout_s,
+        round_timeout_s=config.flower.round_timeout_s,
+    )
+
+
+def check_flower(job: FederatedJob, config: ExperimentConfig) -> None:
+    """Refuse a federation that does not fit on one machine."""
+    from baselines.flower.settings import check  # noqa: PLC0415 - only if it is asked for
+
+    try:
+        check(job, flower(config, Path()))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def anything_goes(job: FederatedJob, config: ExperimentConfig) -> None:
+    """Accept every valid configuration."""
+
+
+def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
+    """Return the settings of the function keeper."""
+    from serverless.invocations.dispatcher import Retries  # noqa: PLC0415 - only if it is asked for
+    from serverless.keeper import ServerlessSettings  # noqa: PLC0415
+    from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
+    from serverless.register.database import RegisterSettings  # noqa: PLC0415
+
+    platform = config.platform
+    return ServerlessSettings(
+        platform=platform_settings(config, in_flight(config), pool_memory_mb(config)),
+        store=_store(config.store, directory),
+        data=data_settings(config),
+        in_flight=in_flight(config),
+        client=FunctionSpec("client", platform.client.memory_mb, platform.client.timeout_s),
+        aggregator=FunctionSpec("aggregator", platform.aggregator.memory_mb, platform.aggregator.timeout_s),
+        policy=round_policy(config),
+        retries=Retries(
+            max_attempts=platform.max_attempts,
+            max_refused=platform.max_refused,
+            backoff_s=platform.backoff_s,
+            longest_backoff_s=platform.longest_backoff_s,
+        ),
+        grant_s=platform.grant_s,
+        invoker=invoker_spec(config),
+        cluster=_cluster(config.cluster),
+        register=RegisterSettings(config.register.url, config.register.password_env),
+    )
+
+
+def _cluster(cluster: ClusterConfig) -> ClusterSettings | None:
+    from serverless.cluster import ClusterSettings  # noqa: PLC0415 - only if it is asked for
+
+    if cluster.name == "none":
+        return None
+    given = {key: value for key, value in asdict(cluster).items() if key != "name"}
+    return ClusterSettings(**{**given, "kubeconfig": absolute(cluster.kubeconfig)})
+
+
+def _store(store: StoreConfig, directory: Path) -> StoreSettings:
+    from serverless.storage import DirectorySettings, MinioSettings  # noqa: PLC0415 - only if it is asked for
+
+    if store.name == "directory":
+        return DirectorySettings(root=directory / "store")
+    given = {key: value for key, value in asdict(store).items() if key not in ("name", "functions_ca_file")}
+    return MinioSettings(**{**given, "ca_file": absolute(store.ca_file)})

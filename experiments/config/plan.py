@@ -1,0 +1,90 @@
+"""Which runs an experiment is made of: one per backend and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.config.backend_settings import Placement, job_of, workers
+from experiments.config.backends import BACKENDS
+from experiments.config.schema import ExperimentConfig, TopologyConfig
+from task.job import FederatedJob
+
+_DIGITS = 8  # of the configuration's hash in a run's id
+_SINCE = {"selection": "random"}  # what a job had before it could be chosen
+_SECTIONS_SINCE = {"topology": asdict(TopologyConfig())}  # the same of sections
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run to be made.
+
+    Parameters
+    ----------
+    run_id
+        ``<backend>-s<seed>-<hash>``; the hash is of all that may change what is learnt or measured.
+    config
+        The whole configuration in plain JSON types.
+    directory
+        The run's own folder.
+    """
+
+    run_id: str
+    experiment: str
+    backend: str
+    job: FederatedJob
+    config: dict[str, Any]
+    placement: Placement
+    directory: Path
+
+    @property
+    def label(self) -> str:
+        """How the run is called in front of people."""
+        return f"{self.backend} seed {self.job.seed}"
+
+
+def plan_runs(config: ExperimentConfig, out: Path) -> list[RunPlan]:
+    """Return the runs of a valid configuration, seed by seed, so that backends are compared early."""
+    resolved = {**config.to_dict(), "workers": workers(config)}
+    return [
+        RunPlan(
+            run_id=name,
+            experiment=config.experiment,
+            backend=backend,
+            job=job_of(config, seed),
+            config=resolved,
+            placement=BACKENDS[backend].placement(config),
+            directory=out / "runs" / name,
+        )
+        for seed in config.seeds
+        for backend in config.backends
+        for name in [run_id(config, backend, seed)]
+    ]
+
+
+def run_id(config: ExperimentConfig, backend: str, seed: int) -> str:
+    """Return the id of a run."""
+    return f"{backend}-s{seed}-{configuration_hash(config, backend)}"
+
+
+def configuration_hash(config: ExperimentConfig, backend: str) -> str:
+    """Hash what may change what a backend learns or measures, seeds aside.
+
+    Not in it: where results and data lie, the experiment's name, the settings of other backends, and choices that came
+    to be later where they are made as every run before them had it.
+    """
+    values = {**config.to_dict(), "workers": workers(config)}
+    job = {
+        key: value
+        for key, value in job_of(config, seed=0).to_dict().items()
+        if key not in _SINCE or _SINCE[key] != value
+    }
+    for group in values["fabric"]["groups"].values():
+        del group["pricing"]  # what a run would cost does not change it
+    sections = {key: values[key] for key in BACKENDS[backend].sections if values[key] != _SECTIONS_SINCE.get(key)}
+    matters = {"backend": backend, "job": job, **sections}
+    text = json.dumps(matters, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

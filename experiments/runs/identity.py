@@ -1,0 +1,36 @@
+"""The hashes that say that two runs learn the same thing from the same data and the same start."""
+
+from __future__ import annotations
+
+from experiments.config.errors import ConfigError
+from experiments.config.plan import RunPlan
+from experiments.runs.run_files import Identity
+from task.data import DataSettings, load_mnist
+from task.models import initial_weights
+from task.partition import make_partition
+from task.weights import sha256
+
+
+def identify(plans: list[RunPlan], data: DataSettings) -> dict[str, Identity]:
+    """Return the identity of each run by its id; the data are fetched and verified on the way.
+
+    Raises
+    ------
+    task.data.DataError
+        If MNIST cannot be had, or is not MNIST.
+    ConfigError
+        If the images cannot be dealt as configured.
+    """
+    mnist = load_mnist(data)
+    by_job: dict[str, Identity] = {}
+    for plan in plans:
+        try:
+            partition = make_partition(plan.job, mnist.train_labels)
+        except ValueError as error:
+            raise ConfigError(f"seed {plan.job.seed}: {error}") from error
+        by_job[plan.run_id] = Identity(
+            dataset_sha256=mnist.sha256,
+            partition_sha256=partition.sha256,
+            initial_weights_sha256=sha256(initial_weights(plan.job.model, plan.job.seed)),
+        )
+    return by_job

@@ -1,0 +1,115 @@
+"""The row of a run in ``runs``: composed from the files of its folder, so that a killed run gets one too."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.runs.resume import add_up, earlier_parts
+from experiments.runs.run_files import THREADS_PER_CLIENT, Outcome, RunFile
+from experiments.runs.supervisor import Ended
+from metrics.collect.cluster_facts import read_cluster
+from metrics.collect.tables import PROCESSES, RunRow, read_run
+
+
+def judge(directory: Path, ended: Ended | None) -> RunRow:
+    """Compose the row of a run that is over; of one that was resumed, over all its parts.
+
+    Parameters
+    ----------
+    directory
+        The run's own folder, with its ``run.json``.
+    ended
+        What was seen from outside; ``None`` if nobody was left to see it: then it counts as interrupted, its end is
+        the last thing that it wrote, and its CPU time is unknown.
+    """
+    run, job = RunFile.read(directory), RunFile.read(directory).job
+    rounds = read_run(directory, "rounds").to_pylist()
+    outcome = _outcome(directory, ended)
+    accuracies = [row["test_accuracy"] for row in rounds]
+    reached = (row["server_round"] for row in rounds if job.reached(row["test_accuracy"]))
+    row = RunRow(
+        run_id=run.run_id,
+        experiment=run.experiment,
+        backend=run.backend,
+        **asdict(run.placement),
+        seed=job.seed,
+        status=outcome.status,
+        error=outcome.error,
+        model=job.model,
+        optimizer=job.optimizer,
+        learning_rate=job.learning_rate,
+        batch_size=job.batch_size,
+        local_epochs=job.local_epochs,
+        clients=job.clients,
+        clients_per_round=job.clients_per_round,
+        max_rounds=job.rounds,
+        target_accuracy=job.target_accuracy,
+        optimizer_state=job.optimizer_state,
+        partition=job.partition.scheme,
+        **asdict(run.identity),
+        final_weights_sha256=outcome.final_weights_sha256,
+        rounds=len(rounds),
+        best_test_accuracy=max(accuracies, default=None),
+        final_test_accuracy=accuracies[-1] if accuracies else None,
+        rounds_to_target=next(reached, None),
+        started_at=run.started_at,
+        **_times(run.started_at, _end(directory, ended), [row for row in rounds if row["part"] == run.part]),
+        cpu_s=None if ended is None else ended.cpu_s,
+        sampled_cpu_s=None if ended is None else ended.sampled_cpu_s,
+        sampler_cpu_s=None if ended is None else ended.sampler_cpu_s,
+        peak_memory_bytes=_sampled_peak(directory) if ended is None else ended.peak_memory_bytes,
+        threads_per_client=THREADS_PER_CLIENT,
+        **asdict(run.provenance),
+        config=json.dumps(run.config, sort_keys=True),
+        cluster=read_cluster(directory),
+    )
+    return add_up(row, earlier_parts(directory, run))
+
+
+def _outcome(directory: Path, ended: Ended | None) -> Outcome:
+    """Return how a run ended: in its own words, unless it was asked to stop or had none."""
+    own = Outcome.read(directory)
+    if own is not None and own.status == "success":
+        return own
+    error = None if own is None else own.error
+    if ended is None:
+        return Outcome("interrupted", error or "the process that watched it was gone")
+    if ended.stopped:
+        return Outcome("interrupted", error or "it had to be killed after it was asked to stop")
+    if own is not None:
+        return own
+    if ended.returncode < 0:
+        name = signal.Signals(-ended.returncode).name
+        hint = "; was there too little memory?" if name == "SIGKILL" else ""
+        return Outcome("failed", f"its process was killed by {name}{hint}")
+    return Outcome("failed", f"its process ended with code {ended.returncode} and no word about it")
+
+
+def _times(started_at: float, ended_at: float, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the parts of a run's wall time, in seconds; between two rounds nothing is counted but ``wall_s``."""
+    first = rounds[0]["started_at"] if rounds else ended_at
+    last = rounds[-1]["started_at"] + rounds[-1]["round_s"] if rounds else ended_at
+    return {
+        "setup_s": first - started_at,
+        "learning_s": sum(row["round_s"] for row in rounds),
+        "teardown_s": ended_at - last,
+        "wall_s": ended_at - started_at,
+    }
+
+
+def _end(directory: Path, ended: Ended | None) -> float:
+    if ended is not None:
+        return ended.ended_at
+    return max(path.stat().st_mtime for path in directory.iterdir())
+
+
+def _sampled_peak(directory: Path) -> int | None:
+    sums: dict[float, int] = {}
+    rows = read_run(directory, "samples").to_pylist()
+    for row in (row for row in rows if row["source"] == PROCESSES):
+        sums[row["sampled_at"]] = sums.get(row["sampled_at"], 0) + row["rss_bytes"]
+    return max(sums.values(), default=None)

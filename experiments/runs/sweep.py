@@ -1,0 +1,129 @@
+"""All cells of a command, one after another: one that fails does not stop the others, and is not forgotten."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.config.compose import Cell
+from experiments.config.errors import ConfigError
+from experiments.runs.cell import CellResult, check_runs, run_cell
+from experiments.runs.results_folder import locked
+from experiments.runs.sweep_file import Ledger
+from experiments.runs.wrap_up import close, conclude, tell_failures, tell_log
+from metrics.collect.tables import collect
+from task.data import DataError
+
+SUCCEEDED, FAILED, WRONG = 0, 1, 2
+CELL_LOG = "cell.log"
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a cell ended: with the results of its runs, or with an error that kept it from having any."""
+
+    cell: Cell
+    result: CellResult | None = None
+    error: str | None = None
+    code: int = SUCCEEDED
+
+
+def run_cells(cells: Sequence[Cell], console: Console) -> int:
+    """Run every cell, and say at the end what became of each; return the exit code of the command.
+
+    Raises
+    ------
+    ConfigError
+        If a backend cannot do what is asked of it, or another command is running in one of the folders; nothing has
+        been started then.
+    """
+    for cell in cells:
+        check_runs(cell)
+    ended: list[_Ended] = []
+    tops = {cell.top: [other for other in cells if other.top == cell.top] for cell in cells}
+    with ExitStack() as stack:
+        for top, its_cells in tops.items():
+            stack.enter_context(locked(top, ""))
+            Ledger.of(its_cells).write(top)
+        for number, cell in enumerate(cells, start=1):
+            if cell.name:
+                console.rule(f"{number} of {len(cells)}: {cell.name}")
+            ended.append(_run(cell, console))
+            if cell.name:
+                collect(cell.top, [other.out for other in tops[cell.top]])
+            if ended[-1].code > 128:
+                break
+        concluded = ended[-1].code > 128 or all(_conclude(top, its, console) for top, its in tops.items())
+    if len(cells) == 1:
+        return ended[0].code
+    _sum_up(cells, ended, console)
+    all_well = concluded and not any(one.code for one in ended)
+    if ended[-1].code > 128:
+        return ended[-1].code
+    return SUCCEEDED if all_well else FAILED
+
+
+def _run(cell: Cell, console: Console) -> _Ended:
+    """Run one cell; whatever goes wrong in it is told, and kept in its folder."""
+    with suppress(OSError):  # of an earlier attempt
+        (cell.out / CELL_LOG).unlink()
+    try:
+        result = run_cell(cell, console)
+        close(cell.out, result, console, cell.config)
+    except (ConfigError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _Ended(cell, error=str(error), code=WRONG if isinstance(error, ConfigError) else FAILED)
+    except Exception as error:  # in our own code, or a full disk: the other cells may do better
+        _tell_trace(cell.out, console)
+        return _Ended(cell, error=f"{type(error).__name__}: {error}", code=FAILED)
+    if result.signal_number is not None:
+        return _Ended(cell, result, code=128 + result.signal_number)
+    return _Ended(cell, result, code=FAILED if result.failed else SUCCEEDED)
+
+
+def _conclude(top: Path, cells: Sequence[Cell], console: Console) -> bool:
+    """Say what the cells of a sweep came to together; return whether that went well."""
+    if len(cells) == 1:
+        return True
+    console.rule(str(top))
+    try:
+        conclude(top, console, cells[0].config)
+    except Exception:  # the tables are complete, and the failures are still to be told
+        _tell_trace(top, console)
+        return False
+    return True
+
+
+def _tell_trace(folder: Path, console: Console) -> None:
+    """Keep the traceback of the exception in hand in a log, and print it."""
+    trace = traceback.format_exc()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CELL_LOG).write_text(trace, encoding="utf-8")
+    except OSError:
+        console.print(trace, style="dim", markup=False)
+    else:
+        tell_log(folder / CELL_LOG, console)
+
+
+def _sum_up(cells: Sequence[Cell], ended: Sequence[_Ended], console: Console) -> None:
+    """Print a line per cell, and what is known of each failure."""
+    console.rule(f"{sum(one.code == SUCCEEDED for one in ended)} of {len(cells)} succeeded")
+    for one in ended:
+        mark = "ok     " if one.code == SUCCEEDED else "stopped" if one.code > 128 else "FAILED "
+        console.print(f"{mark} {one.cell.out}", markup=False, soft_wrap=True)
+        if one.code in (FAILED, WRONG):
+            if one.result is not None:
+                tell_failures(one.cell.out, one.result, console)
+            else:
+                console.print(f"  {one.error}", style="bold red", markup=False, soft_wrap=True)
+                if (one.cell.out / CELL_LOG).exists():
+                    tell_log(one.cell.out / CELL_LOG, console)
+    for cell in cells[len(ended) :]:
+        console.print(f"not run {cell.out}", markup=False, soft_wrap=True)

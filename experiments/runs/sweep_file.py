@@ -1,0 +1,95 @@
+"""What a command has been asked to run in a folder: ``sweep.json``, beside the cells that it is about.
+
+Together with what the cells' folders hold it says what is done, and what is not: nothing else keeps count.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.config.compose import Cell
+from experiments.config.plan import plan_runs
+from machine.clocks import now
+from machine.files import write_whole
+
+_FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of the grid, and how much there is to do in it.
+
+    Parameters
+    ----------
+    max_rounds
+        The most rounds that it takes.
+    client_epochs
+        Passes over a client's images in one of its rounds: what a round's time goes by.
+    """
+
+    run_id: str
+    backend: str
+    seed: int
+    max_rounds: int
+    client_epochs: int
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell of the grid; the name is its folder's, and empty if it is alone."""
+
+    name: str
+    runs: tuple[PlannedRun, ...]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a command was asked to run."""
+
+    command: str
+    started_at: float
+    cells: tuple[PlannedCell, ...]
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> Ledger:
+        """Return the ledger of the cells of this process' command."""
+        command = shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]])
+        return cls(command, now(), tuple(PlannedCell(cell.name, _runs(cell)) for cell in cells))
+
+    def write(self, top: Path) -> None:
+        """Leave it in the folder that holds the cells."""
+        write_whole(top / _FILE, (json.dumps(asdict(self), indent=1) + "\n").encode())
+
+    @classmethod
+    def read(cls, top: Path) -> Ledger:
+        """Read what :meth:`write` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If no command has been run in this folder.
+        """
+        values: dict[str, Any] = json.loads((top / _FILE).read_text(encoding="utf-8"))
+        cells = (
+            PlannedCell(cell["name"], tuple(PlannedRun(**run) for run in cell["runs"])) for cell in values["cells"]
+        )
+        return cls(values["command"], values["started_at"], tuple(cells))
+
+
+def _runs(cell: Cell) -> tuple[PlannedRun, ...]:
+    return tuple(
+        PlannedRun(
+            run_id=plan.run_id,
+            backend=plan.backend,
+            seed=plan.job.seed,
+            max_rounds=plan.job.rounds,
+            client_epochs=plan.job.clients_per_round * plan.job.local_epochs,
+        )
+        for plan in plan_runs(cell.config, cell.out)
+    )

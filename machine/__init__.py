@@ -1,0 +1,1 @@
+"""What concerns the operating system: clocks, control groups, processes, files and resources."""

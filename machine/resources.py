@@ -1,0 +1,39 @@
+"""What the machine has: cores, memory and the name of its processor."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from machine.cgroups import CgroupLimits, cgroup_limits
+
+
+def affinity_cores() -> int:
+    """Return how many logical cores this process may be scheduled on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_cores(limits: CgroupLimits | None = None) -> int:
+    """Return how many processes can compute at once here: the affinity mask, cut by a CPU quota."""
+    quota = (limits or cgroup_limits()).cpu_cores
+    return affinity_cores() if quota is None else max(1, min(affinity_cores(), math.floor(quota)))
+
+
+def usable_memory_bytes(limits: CgroupLimits | None = None) -> int:
+    """Return how much memory there is here: the machine's, cut by a control group's limit."""
+    limit = (limits or cgroup_limits()).memory_bytes
+    return min(psutil.virtual_memory().total, limit or psutil.virtual_memory().total)
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name as the kernel states it, else its architecture."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()

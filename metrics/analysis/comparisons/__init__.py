@@ -1,0 +1,1 @@
+"""Runs compared by system, platform, client and topology."""

@@ -1,0 +1,155 @@
+"""The figures that a run is judged by, from the tables alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from metrics.analysis.costs import headline
+from metrics.analysis.labels import BASELINE, PAIRED_BY, label_runs
+from metrics.analysis.statistics import Median, median
+from metrics.collect.phases import GROUPS, PHASES, UNATTRIBUTED
+from metrics.collect.tables import Tables
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A figure of a run: its column in :func:`per_run`, its title and its unit.
+
+    ``unit`` is one of those of :mod:`metrics.collect.units`.
+    """
+
+    column: str
+    title: str
+    unit: str
+
+
+KPIS = (
+    Kpi("best_test_accuracy", "best accuracy", "accuracy"),
+    Kpi("final_test_accuracy", "final accuracy", "accuracy"),
+    Kpi("rounds_to_target", "rounds to target", "rounds"),
+    Kpi("first_round_s", "first round", "s"),
+    Kpi("warm_round_s", "later rounds, median", "s"),
+    Kpi("overhead", "over inprocess", "ratio"),
+    Kpi("median_round_s", "all rounds, median", "s"),
+    Kpi("median_unattributed_share", "unattributed, median", "share"),
+    Kpi("cpu_s", "CPU, whole run", "cpu_s"),
+    Kpi("round_cpu_s", "CPU, median round", "cpu_s"),
+    Kpi("peak_memory_bytes", "peak memory", "bytes"),
+    Kpi("cold_starts", "cold starts", "count"),
+    Kpi("cold_share", "cold, later rounds", "share"),
+    Kpi("failures", "failed attempts", "count"),
+    Kpi("setup_s", "set-up", "s"),
+    Kpi("to_first_round_s", "set-up + first round", "s"),
+    Kpi("wall_s", "whole run", "s"),
+    Kpi("usd_per_round", "USD per round", "usd"),
+    Kpi("usd_to_target", "USD to target", "usd"),
+    Kpi("usd", "USD, whole run", "usd"),
+    Kpi("accuracy_per_usd", "accuracy per USD", "per_usd"),
+)
+_CENSORED = ("rounds_to_target", "usd_to_target")
+
+
+def per_run(tables: Tables) -> pd.DataFrame:
+    """Return one row per run: the labelled table of runs with every KPI as a column.
+
+    ``first_round_s`` is the first round, which holds what of a start a system did not do in its set-up, and
+    ``to_first_round_s`` both; ``warm_round_s`` is the median of the rounds after it (null if there is none),
+    of a resumed run without the first round of each part;
+    ``<phase>_share`` is each phase's part of the whole time of those later rounds (of the first, if there is no other),
+    so that the shares add up to 1. A target that was not reached has ``rounds_to_target`` set to the rounds that were
+    run and ``is_censored`` true. ``cold_share`` is the part of the attempts of the later rounds that began in a new
+    process. ``overhead`` is ``warm_round_s`` over that of the bare loop's run of the same cell,
+    seed, workers and threads; null without such a run. The costs are those of the first scenario of the table ``cost``
+    (:func:`metrics.analysis.costs.per_scenario`), null without it.
+    """
+    runs = label_runs(tables["runs"])
+    found = runs.merge(_round_kpis(tables["rounds"]), on="run_id", how="left")
+    found = found.merge(headline(tables), on="run_id", how="left")
+    found["is_censored"] = found["target_accuracy"].notna() & found["rounds_to_target"].isna()
+    found["rounds_to_target"] = found["rounds_to_target"].where(~found["is_censored"], found["rounds"])
+    found["to_first_round_s"] = found["setup_s"] + found["first_round_s"]
+    found["overhead"] = _overhead(found)
+    return found
+
+
+def _round_kpis(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run, of what its rounds took."""
+    rows = [_kpis_of(str(run_id), of_run.sort_values("server_round")) for run_id, of_run in rounds.groupby("run_id")]
+    return pd.DataFrame(rows, columns=[*_kpis_of("", rounds.iloc[:0])])
+
+
+def phase_shares(rounds: pd.DataFrame) -> dict[str, float]:
+    """Return each phase's part of the whole time of some rounds, ``unattributed`` included; they add up to 1.
+
+    Of no rounds at all, every part is NaN.
+    """
+    total_s = rounds["round_s"].sum() if len(rounds) else math.nan
+    return {part: float(rounds[f"{part}_s"].sum() / total_s) for part in (*PHASES, UNATTRIBUTED)}
+
+
+def _kpis_of(run_id: str, rounds: pd.DataFrame) -> dict[str, object]:
+    warm = rounds[rounds["part"].duplicated()]  # a run that was resumed has a cold first round in each of its parts
+    shares = phase_shares(warm if len(warm) else rounds)
+    return {
+        "run_id": run_id,
+        "warm_rounds": len(warm),
+        "first_round_s": rounds["round_s"].iloc[0] if len(rounds) else None,
+        "warm_round_s": warm["round_s"].median(),
+        "median_round_s": rounds["round_s"].median(),
+        "round_cpu_s": rounds["cpu_s"].median(),
+        "median_unattributed_share": (rounds["unattributed_s"] / rounds["round_s"]).median(),
+        "cold_starts": rounds["cold_starts"].sum(),
+        "cold_share": warm["cold_starts"].sum() / warm["attempts"].sum() if len(warm) else None,
+        "attempts": rounds["attempts"].sum(),
+        "failures": rounds["failures"].sum(),
+        **{f"{part}_share": share for part, share in shares.items()},
+    }
+
+
+def _overhead(runs: pd.DataFrame) -> pd.Series[float]:
+    """Return each finished run's ``warm_round_s`` over the bare loop's of the same cell, seed and workers."""
+    keys = list(PAIRED_BY)
+    finished = runs[runs["status"] == "success"]
+    lowest = finished[finished["backend"] == BASELINE].drop_duplicates(keys, keep="last")
+    paired = runs[keys].merge(lowest[[*keys, "warm_round_s"]], on=keys, how="left")["warm_round_s"]
+    overhead: pd.Series[float] = runs["warm_round_s"] / paired
+    return overhead.where(runs["status"] == "success")
+
+
+def per_system(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per cell and system: its medians over the finished runs of :func:`per_run`.
+
+    Columns: ``cell``, ``system``, ``backend``, ``emulated``, ``n`` (finished runs), ``unfinished``, a
+    :class:`~metrics.analysis.statistics.Median` for each column of :data:`KPIS`, and a float share for each of
+    :data:`metrics.collect.phases.GROUPS` (the mean over the runs, so that they still add up to 1).
+    """
+    keys = ["cell", "system"]
+    rows = [_summary(of_system) for _, of_system in runs.groupby(keys, sort=False)]
+    columns = [*keys, "backend", "emulated", "n", "unfinished", *(kpi.column for kpi in KPIS), *GROUPS]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _summary(runs: pd.DataFrame) -> dict[str, object]:
+    finished = runs[runs["status"] == "success"]
+    medians: dict[str, Median] = {
+        kpi.column: median(
+            finished[kpi.column].astype("float64"),
+            list(finished["is_censored"]) if kpi.column in _CENSORED else None,
+        )
+        for kpi in KPIS
+    }
+    return {
+        "n": len(finished),
+        "unfinished": len(runs) - len(finished),
+        **{name: runs[name].iloc[0] for name in ("cell", "system", "backend", "emulated")},
+        **medians,
+        **{group: _group_share(finished, phases) for group, phases in GROUPS.items()},
+    }
+
+
+def _group_share(runs: pd.DataFrame, phases: Sequence[str]) -> float:
+    return float(runs[[f"{phase}_share" for phase in phases]].astype("float64").sum(axis=1, skipna=False).mean())

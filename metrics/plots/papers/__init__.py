@@ -1,0 +1,1 @@
+"""The figures of the two published works, with their numbers beside ours."""

@@ -1,0 +1,1 @@
+"""What several figures draw with: style, bars, dots, lines and legends."""

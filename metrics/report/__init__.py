@@ -1,0 +1,1 @@
+"""The comparison and the report, as text for the terminal and as Markdown."""

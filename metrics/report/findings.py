@@ -1,0 +1,111 @@
+"""What an experiment found, in words and tables, for the terminal and for the report alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from metrics.analysis.checks import consistency
+from metrics.analysis.checks.weight_agreement import agreements, tell
+from metrics.analysis.kpis import per_run, per_system
+from metrics.analysis.labels import FIRST_K, common_label, label_runs
+from metrics.analysis.statistics import FEWEST
+from metrics.collect.tables import Tables
+from metrics.report.cost_tables import break_even_lines, notes_on_costs
+from metrics.report.difference_tables import paired_tests
+from metrics.report.system_tables import one_row_each, side_by_side
+from metrics.report.table import Table
+
+_MANY = 2  # cells, above which each system's row must do
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is told at the end.
+
+    Parameters
+    ----------
+    title
+        Name of the experiment.
+    learnt
+        What all runs have in common.
+    compared
+        Tables of systems, each with the label of its cell.
+    tested
+        Differences of systems that could be tested; ``None`` where there are too few seeds.
+    agreements
+        Whether the systems learnt the same, and whether the tables can be believed: in words, and as a truth (``None``:
+        nothing to compare, or a figure that is neither).
+    unfinished
+        A line for each run that did not end well.
+    notes
+        The rules by which the tables are to be read, those that matter for these runs.
+    """
+
+    title: str
+    learnt: str
+    compared: tuple[tuple[str, Table], ...]
+    tested: Table | None
+    agreements: tuple[tuple[str, bool | None], ...]
+    unfinished: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def find(frames: Tables) -> Findings:
+    """Return what the tables of an experiment tell; it holds at least one run."""
+    runs = per_run(frames)
+    tested, rules = paired_tests(runs)
+    return Findings(
+        title=" and ".join(sorted(set(runs["experiment"]))),
+        learnt=common_label(label_runs(frames["runs"])),
+        compared=tuple(_compare(per_system(runs))),
+        tested=tested,
+        agreements=(*tell(agreements(frames)), *consistency.tell(frames)),
+        unfinished=tuple(_unfinished(runs)),
+        notes=(*_notes(runs), *rules, *break_even_lines(frames), *notes_on_costs(frames)),
+    )
+
+
+def _compare(summary: pd.DataFrame) -> list[tuple[str, Table]]:
+    cells = list(summary["cell"].unique())
+    if len(cells) > _MANY:
+        return [("", one_row_each(summary))]
+    return [(cell, side_by_side(summary[summary["cell"] == cell])) for cell in cells]
+
+
+def _unfinished(runs: pd.DataFrame) -> list[str]:
+    """Say of each run that did not end well how it ended, and the first line of its error."""
+    lines = []
+    for row in runs[runs["status"] != "success"].itertuples():
+        error = row.error.strip() if isinstance(row.error, str) else ""
+        reason = f": {error.splitlines()[0]}" if error else ""
+        lines.append(
+            f"{row.system} seed {row.seed} {row.status} after {row.rounds} of {row.max_rounds} rounds{reason}"
+            f" (run {row.run_id})"
+        )
+    return list(dict.fromkeys(lines))  # a run may stand in several cells
+
+
+def _notes(runs: pd.DataFrame) -> list[str]:
+    finished = runs[runs["status"] == "success"]
+    most = finished.groupby(["cell", "system"])["run_id"].size().max() if len(finished) else 0
+    interval = (
+        "in brackets, the exact interval between order statistics that covers the median with at least 95 %"
+        if most >= FEWEST
+        else f"below n = {FEWEST} no 95 % interval of a median exists, and none is given"
+    )
+    lines = [
+        f"n: finished runs, one per seed. Values are medians over them; {interval}.",
+        "First round: holds what of a start was not done in the set-up; functions start in it, pools and nodes before.",
+        "Later rounds: all but the first of a run; their phases are shares of their whole time.",
+    ]
+    if finished["overhead"].notna().any():
+        lines.append("Over inprocess: later rounds against the bare loop's of the same seed and number of workers.")
+    if runs["first_k"].notna().any():
+        lines.append(FIRST_K)
+    if finished["is_censored"].any():
+        lines.append("> in rounds to target: the target was not reached within so many rounds.")
+    if runs["emulated"].any():
+        lines.append("Emulated: functions ran on the embedded server, which imitates the platform on one machine.")
+    return lines

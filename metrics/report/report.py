@@ -1,0 +1,95 @@
+"""What a reader sees when an experiment has ended: a comparison in the terminal, figures, and ``report.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from metrics.collect import tables
+from metrics.collect.cost_table import COST
+from metrics.collect.tables import Tables
+from metrics.plots import NoDataError
+from metrics.plots.draw import draw
+from metrics.report import markdown
+from metrics.report.difference_tables import TITLE as TESTED
+from metrics.report.findings import Findings, find
+from metrics.report.terminal import show_table
+
+REPORT = "report.md"
+_AGREEMENT_STYLES = {True: "green", False: "bold red", None: "dim"}
+
+
+def finish(out: Path, console: Console, command: str | None = None, *, figures: bool = True) -> None:
+    """Print the closing comparison of the experiment in ``out``, draw its figures and write its report.
+
+    Parameters
+    ----------
+    out
+        Folder with the collected tables.
+    console
+        Where to print; readable from 80 columns on.
+    command
+        The command line that made the results, for the report.
+    figures
+        Whether to draw them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the tables have not been collected.
+    """
+    frames = tables.load(out)
+    if frames["runs"].empty:
+        console.print(Text(f"No run has left a row in {out}: there is nothing to compare.", style="yellow"))
+        return
+    findings = find(frames)
+    show(findings, console)
+    drawn = _draw(out, frames, console) if figures else []
+    report = out / REPORT
+    report.write_text(markdown.render(findings, frames, drawn, out, command), encoding="utf-8")
+    _show_files(
+        out, report, drawn, console, "none" if figures else "none; the same command with figures=true draws them"
+    )
+
+
+def show(findings: Findings, console: Console) -> None:
+    """Print what an experiment found."""
+    console.print()
+    console.print(Text.assemble((findings.title, "bold"), f": {findings.learnt}"))
+    for cell, table in findings.compared:
+        show_table(table, cell, console)
+    if findings.tested is not None:
+        show_table(findings.tested, TESTED, console)
+    for line, identical in findings.agreements:
+        console.print(Text(line, style=_AGREEMENT_STYLES[identical]))
+    for line in findings.unfinished:
+        console.print(Text(line, style="red"))
+    for line in findings.notes:
+        console.print(Text(line, style="dim"))
+
+
+def _draw(out: Path, frames: Tables, console: Console) -> list[Path]:
+    try:
+        return list(draw(out, frames).files)
+    except NoDataError as error:
+        console.print(Text(str(error), style="yellow"))
+        return []
+
+
+def _tables_in(out: Path) -> list[str]:
+    return [name for name in (*tables.TABLES, COST) if (out / f"{name}.parquet").exists()]
+
+
+def _show_files(out: Path, report: Path, drawn: list[Path], console: Console, no_figures: str) -> None:
+    pictures = ",".join(path.stem for path in drawn if path.suffix == ".png")
+    listed = {
+        "report": str(report),
+        "tables": f"{out}/{{{','.join(_tables_in(out))}}}.{{parquet,csv}}",
+        "figures": f"{out}/figures/{{{pictures}}}.{{png,csv}}" if pictures else no_figures,
+        "per run": f"{out if (out / 'runs').is_dir() else out / '<cell>'}/runs/<run_id>",
+    }
+    console.print()
+    for label, text in listed.items():
+        console.print(Text.assemble((f"{label:<9}", "bold"), text), soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Containers as operating-system processes, and the pool that they are in."""

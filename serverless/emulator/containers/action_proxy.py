@@ -1,0 +1,171 @@
+"""The action proxy: the program of a container, OpenWhisk's action-container contract on an inherited socket.
+
+Started as a script by its path, ``python -P action_proxy.py LISTENING_FD SERVER_PID``, not as a module: a function may
+bring its own package ``serverless``, so ours must not be in the process. Standard library only, to start fast.
+
+The contract: ``POST /init {"value": {name, main, code, binary, env}}`` once, then ``POST /run {"value": {...},
+activation_id, ...}``. The function's code runs in this process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import hmac
+import importlib.util
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+import zipfile
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+END_OF_ACTIVATION = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+TOKEN_VARIABLE, TOKEN_HEADER = "FL_CONTAINER_TOKEN", "X-Container-Token"
+Answer = tuple[int, Any]
+
+
+class ActionProxy:
+    """One function: loaded by :meth:`init`, called by :meth:`run`."""
+
+    def __init__(self) -> None:
+        self._main: Callable[[Any], Any] | None = None
+
+    def init(self, request: dict[str, Any]) -> Answer:
+        """Load the function; the answer is an HTTP status and a JSON value."""
+        if self._main is not None:
+            return 403, {"error": "Cannot initialize the action more than once."}
+        value = request.get("value", {})
+        if not value.get("code"):
+            return 403, {"error": "Missing main/no code to execute."}
+        os.environ.update(value.get("env", {}))
+        try:
+            source = _write_source(value["code"], binary=value.get("binary", False))
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            print(error, file=sys.stderr)
+            return 502, {"error": "The action failed to generate or locate a binary. See logs for details."}
+        try:
+            self._main = getattr(_load(source), value.get("main") or "main")
+        except (Exception, SystemExit):
+            traceback.print_exc()
+            return 502, {"error": "Cannot start action. Check logs for details."}
+        return 200, {"ok": True}
+
+    def run(self, request: dict[str, Any]) -> Answer:
+        """Call the function; the answer is an HTTP status and a JSON value."""
+        if self._main is None:
+            return 500, {"error": "no action defined yet"}
+        arguments = request.pop("value", {})
+        os.environ.update({f"__OW_{key.upper()}": value for key, value in request.items()})
+        try:
+            result = self._main(arguments)
+        except Exception as error:
+            traceback.print_exc()
+            return 200, {"error": str(error)}
+        except SystemExit:
+            traceback.print_exc()
+            return 400, {"error": "command exited"}
+        if result is not None and not isinstance(result, dict | list):
+            return 502, {"error": "The action did not return a dictionary or array."}
+        return 200, result
+
+
+def _write_source(code: str, *, binary: bool) -> Path:
+    """Put the code into the working directory and return the file that holds ``main``."""
+    folder = Path.cwd()
+    if not binary:
+        source = folder / "main__.py"
+        source.write_text(code, encoding="utf-8")
+        return source
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(code))) as archive:
+        for name in archive.namelist():
+            if not (folder / name).resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"zip entry {name!r} lies outside the action's folder")
+        archive.extractall(folder)
+    source = folder / "__main__.py"
+    if not source.is_file():
+        raise ValueError("Zip file does not include __main__.py")
+    return source
+
+
+def _load(source: Path) -> ModuleType:
+    sys.path.insert(0, str(source.parent))  # before everything that is installed: the zip wins
+    spec = importlib.util.spec_from_file_location("main__", source)
+    assert spec and spec.loader
+    module = sys.modules["main__"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave in one piece
+    proxy: ActionProxy
+    token = ""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        handler = {"/init": self.proxy.init, "/run": self.proxy.run}.get(self.path)
+        if not hmac.compare_digest(self.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
+            handler = None  # every user of this machine reaches the port, and only our server may use it
+        status, answer = handler(json.loads(body)) if handler else (404, {"error": "not found"})
+        try:
+            data = json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError):
+            traceback.print_exc()
+            status, data = 502, b'{"error": "The action did not return a dictionary or array."}'
+        if handler == self.proxy.run or status != 200:
+            _end_logs()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Keep requests out of the function's logs."""
+
+
+def _end_logs() -> None:
+    for stream, fd in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            stream.flush()
+            os.write(fd, f"{END_OF_ACTIVATION}\n".encode())
+        except (OSError, ValueError):  # the function has closed it
+            continue
+
+
+def _die_with(server_pid: int) -> None:
+    """Let the kernel end this process with the server's, even when that is killed or this one is stopped."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server_pid:
+        sys.exit("the server that started this container has ended")
+
+
+def main() -> None:
+    """Serve the connections of an inherited listening socket, one after the other."""
+    listening_fd, server_pid = (int(argument) for argument in sys.argv[1:])
+    _die_with(server_pid)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a killed function's lines are kept
+    _Handler.proxy = ActionProxy()
+    _Handler.token = os.environ.pop(TOKEN_VARIABLE, "")
+    listener = socket.socket(fileno=listening_fd)
+    listener.set_inheritable(False)
+    while True:
+        connection, address = listener.accept()
+        with connection:
+            _Handler(connection, address, None)  # type: ignore[arg-type]  # it needs no server
+
+
+if __name__ == "__main__":
+    main()

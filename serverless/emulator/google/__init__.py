@@ -1,0 +1,1 @@
+"""The embedded server's API of Google Cloud Functions."""

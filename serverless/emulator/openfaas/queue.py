@@ -1,0 +1,71 @@
+"""Asynchronous invocations of the embedded OpenFaaS: queued in memory, answered to ``X-Callback-Url``.
+
+After openfaas/nats-queue-worker, whose queue is NATS and whose worker takes one request at a time unless it is told
+otherwise; here each request is taken at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import aiohttp
+
+from serverless.emulator.containers.http_container import Reply, Request
+from serverless.emulator.errors import ApiError
+from serverless.emulator.openfaas.functions import Functions
+
+log = logging.getLogger(__name__)
+CALL_ID = "X-Call-Id"
+
+
+class Queue:
+    """Requests that nobody waits for.
+
+    Parameters
+    ----------
+    functions
+        Who answers.
+    http
+        The client that posts the answers back.
+    """
+
+    def __init__(self, functions: Functions, http: aiohttp.ClientSession) -> None:
+        self._functions = functions
+        self._http = http
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+
+    def accept(self, name: str, request: Request, callback: str) -> None:
+        """Start to work on a request; its answer is posted to ``callback`` if there is one."""
+        task = asyncio.create_task(self._work(name, request, callback))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self) -> None:
+        """Drop what is not answered yet."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, name: str, request: Request, callback: str) -> None:
+        started_at = time.monotonic()
+        try:
+            answer = await self._functions.invoke(name, request)
+        except ApiError as error:
+            answer = Reply(error.status, {}, error.message.encode())
+        if not callback:
+            return
+        headers = {
+            **answer.headers,
+            "X-Duration-Seconds": f"{time.monotonic() - started_at:f}",
+            "X-Function-Status": str(answer.status),
+            "X-Function-Name": name,
+            CALL_ID: request.headers[CALL_ID],
+        }
+        try:
+            async with self._http.post(callback, data=answer.body, headers=headers):
+                pass
+        except aiohttp.ClientError as error:
+            log.warning("the answer of %s could not be posted back (%s)", name, type(error).__name__)

@@ -1,0 +1,1 @@
+"""The embedded server's OpenWhisk: entities, activations, and who runs them."""

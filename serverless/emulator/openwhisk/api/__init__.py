@@ -1,0 +1,1 @@
+"""OpenWhisk's REST API."""

@@ -1,0 +1,113 @@
+"""What the handlers of the API share: where the state is, and how requests are read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from serverless.emulator.errors import ApiError
+from serverless.emulator.openwhisk import messages
+from serverless.emulator.openwhisk.controller import Controller
+from serverless.emulator.openwhisk.entities import NAMESPACE
+
+CONTROLLER = web.AppKey("controller", Controller)
+TRANSACTION_ID = "transaction_id"
+_MAX_LIST, _DEFAULT_LIST = 200, 30
+
+
+def reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Return ``value`` as JSON, compact like OpenWhisk's."""
+    body = json.dumps(value, separators=(",", ":")).encode()
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def is_own(request: web.Request) -> bool:
+    """Whether a request is for the caller's own namespace, by its name or as ``_``."""
+    return request.match_info.get("namespace", NAMESPACE) in ("_", NAMESPACE)
+
+
+def flag(request: web.Request, name: str, *, default: bool = False) -> bool:
+    """Return a boolean query parameter, in the spellings that OpenWhisk's HTTP library takes.
+
+    Raises
+    ------
+    ApiError
+        400 for another spelling.
+    """
+    text = request.query.get(name)
+    if text is None:
+        return default
+    for value, spellings in ((True, ("true", "yes", "on", "1")), (False, ("false", "no", "off", "0"))):
+        if text.lower() in spellings:
+            return value
+    raise ApiError(400, messages.malformed_query(name, f"'{text}' is not a valid Boolean value"))
+
+
+def page(request: web.Request, collection: str, entries: Sequence[Any]) -> Any:
+    """Return the part of a list that ``limit`` and ``skip`` ask for, or with ``count`` how long the rest is.
+
+    Raises
+    ------
+    ApiError
+        400 for numbers that are none or out of range.
+    """
+    limit = _number(request, "limit", collection, _DEFAULT_LIST)
+    skip = _number(request, "skip", collection, 0)
+    if not 0 <= limit <= _MAX_LIST:
+        reason = messages.limit_out_of_range(limit, collection, _MAX_LIST)
+        raise ApiError(400, messages.malformed_query("limit", reason))
+    if skip < 0:
+        raise ApiError(400, messages.malformed_query("skip", messages.skip_out_of_range(skip, collection)))
+    if flag(request, "count"):
+        return {collection: max(0, len(entries) - skip)}
+    return entries[skip : skip + (limit or _MAX_LIST)]
+
+
+def _number(request: web.Request, name: str, collection: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    try:
+        return int(text)
+    except ValueError:
+        reason = messages.not_an_integer(text, collection)
+        raise ApiError(400, messages.malformed_query(name, reason)) from None
+
+
+async def received(request: web.Request) -> bytes:
+    """Return the body.
+
+    Raises
+    ------
+    ApiError
+        408 if it has not arrived within the time for it.
+    """
+    try:
+        async with asyncio.timeout(request.app[CONTROLLER].settings.request_timeout_s):
+            return await request.read()
+    except TimeoutError:
+        raise ApiError(408, messages.REQUEST_TIMEOUT) from None
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """Return the body, which must be a JSON object; nothing at all is an empty one.
+
+    Raises
+    ------
+    ApiError
+        400 for anything else, 408 if it does not arrive, 415 if it is not said to be JSON.
+    """
+    body = await received(request)
+    if not body:
+        return {}
+    if request.content_type != "application/json":
+        raise ApiError(415, messages.NOT_JSON_CONTENT)
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, messages.malformed_content(str(error))) from None
+    if not isinstance(value, dict):
+        raise ApiError(400, messages.malformed_content("Object expected"))
+    return value

@@ -1,0 +1,1 @@
+"""The functions as Google Cloud Functions calls them."""

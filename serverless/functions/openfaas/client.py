@@ -1,0 +1,20 @@
+"""``__main__.py`` of the client function on OpenFaaS: the watchdog starts it as ``fprocess``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from machine.clocks import now
+from serverless.functions import client
+from serverless.functions.openfaas import server
+
+READY_AT = now()
+
+
+def main(params: dict[str, Any]) -> dict[str, Any]:
+    """Answer one request."""
+    return client.handle(params, READY_AT)
+
+
+if __name__ == "__main__":
+    server.serve(main)

@@ -1,0 +1,1 @@
+"""The functions as OpenWhisk calls them."""

@@ -1,0 +1,16 @@
+"""``__main__.py`` of the client function on OpenWhisk: the platform calls :func:`main`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from machine.clocks import now
+from serverless.functions import client
+from serverless.functions.openwhisk.answers import named
+
+READY_AT = now()
+
+
+def main(args: dict[str, Any]) -> dict[str, Any]:
+    """Run one activation."""
+    return named(args, client.handle(args, READY_AT))

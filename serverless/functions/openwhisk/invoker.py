@@ -1,0 +1,19 @@
+"""``__main__.py`` of an invoker function on OpenWhisk: the platform calls :func:`main`."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any
+
+from machine.clocks import now
+from serverless.functions import invoker
+from serverless.functions.openwhisk.answers import named
+from serverless.functions.openwhisk.call import call
+
+READY_AT = now()
+
+
+def main(args: dict[str, Any]) -> dict[str, Any]:
+    """Run one activation."""
+    return named(args, invoker.handle(args, READY_AT, partial(call, os.environ)))

@@ -1,0 +1,277 @@
+"""Sends pieces of work to functions, tries again what failed, and tells what came of each.
+
+One thread, the keeper's, calls all methods and decides everything; the other threads only wait for answers. An
+activation cannot be cancelled: work that is left behind runs on, and its row is written when its answer comes.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from machine.clocks import now
+from metrics.collect.probe import WorkReport
+from metrics.collect.tables import InvocationRow
+from serverless.functions.backoff import jittered_s
+from serverless.invocations.answers import CORRUPT_UPDATE
+from serverless.invocations.attempts import NOT_SENT, Attempted, Success, Work
+from serverless.invocations.stragglers import discarded
+from serverless.platforms.protocol import FunctionSpec
+
+
+class Attempts(Protocol):
+    """What makes attempts: one :class:`~serverless.invocations.attempts.Invoker`, or one per platform."""
+
+    @property
+    def function(self) -> FunctionSpec:
+        """The function that is invoked."""
+
+    def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:
+        """See :class:`~serverless.invocations.attempts.Invoker`."""
+
+    def unanswered(self, work: Work, number: int, submitted_at: float) -> InvocationRow:
+        """See :class:`~serverless.invocations.attempts.Invoker`."""
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often, and how soon, work is tried again.
+
+    Parameters
+    ----------
+    max_attempts
+        Attempts that ran or may have run, before the work has failed for good.
+    max_refused
+        Attempts that the platform turned away (too many requests, unreachable) before that; they cost nothing.
+    backoff_s, longest_backoff_s
+        Seconds before the second attempt, doubled before each later one up to the longest, each with jitter of ±50 %.
+    """
+
+    max_attempts: int = 5
+    max_refused: int = 8
+    backoff_s: float = 1.0
+    longest_backoff_s: float = 30.0
+
+
+@dataclass(eq=False)
+class Task:
+    """A piece of work on its way; only the keeper's thread touches it.
+
+    Parameters
+    ----------
+    rows
+        Its attempts that have ended, by their number.
+    success
+        What counts of it; ``None`` as long as nothing does.
+    error
+        Once it has failed for good: why, in words.
+    """
+
+    work: Work
+    earlier: int = 0
+    rows: dict[int, InvocationRow] = field(default_factory=dict)
+    success: Success | None = None
+    error: str | None = None
+    ran: int = 0
+    refused: int = 0
+    unheard: tuple[int, ...] = ()
+    sent_at: float = 0.0
+
+    @property
+    def report(self) -> WorkReport | None:
+        """What the function measured of the attempt that counts."""
+        return self.success.report if self.success else None
+
+    @property
+    def next_number(self) -> int:
+        """Number of the attempt that is out, or would be next."""
+        return self.earlier + len(self.rows) + 1
+
+    def answered_at(self) -> float:
+        """Return when the attempt that counts was answered, in seconds since the epoch; infinite if none counts."""
+        row = self.rows[self.success.attempt] if self.success else None
+        return row.submitted_at + (row.client_s or 0.0) if row else float("inf")
+
+    def set_aside(self) -> None:
+        """Discard what counted, because its round has enough."""
+        if self.success:
+            number, self.success = self.success.attempt, None
+            self.rows[number] = discarded(self.rows[number])
+
+    def take_back(self) -> None:
+        """Let nothing of it count after all, because an update turned out to be corrupt."""
+        if self.success:
+            number, self.success = self.success.attempt, None
+            self.rows[number] = replace(self.rows[number], status="failed", error_kind=CORRUPT_UPDATE)
+            self.unheard = tuple(attempt for attempt in self.unheard if attempt != number)
+
+
+@dataclass(frozen=True)
+class Left:
+    """Work that was left behind: how many attempts were out then, and those of them that had just been answered."""
+
+    out: int
+    answered: list[InvocationRow]
+
+
+class Dispatcher:
+    """Sends the work of one function.
+
+    Parameters
+    ----------
+    threads
+        Wait for answers; there must be one for every attempt that is out, stragglers' included.
+    on_late
+        Gets an attempt of work that was left behind when its answer comes.
+    in_flight
+        Attempts that are out at once, without those of work that was left behind.
+    """
+
+    def __init__(
+        self,
+        invoker: Attempts,
+        threads: ThreadPoolExecutor,
+        retries: Retries,
+        on_late: Callable[[InvocationRow], None],
+        in_flight: int = 1,
+    ) -> None:
+        self._invoker = invoker
+        self._threads = threads
+        self._in_flight = in_flight
+        self._retries = retries
+        self._on_late = on_late
+        self._ended: SimpleQueue[tuple[Task, Attempted | BaseException]] = SimpleQueue()
+        self._unsent: deque[Task] = deque()
+        self._resting: list[tuple[float, int, Task]] = []  # when to try again; the number settles ties
+        self._numbers = itertools.count()
+        self._out: set[Task] = set()
+        self._left: set[Task] = set()
+        self._silent: set[Task] = set()
+
+    def start(self, works: Iterable[Work], earlier: int = 0) -> list[Task]:
+        """Send some work, as much at once as may be out; ``earlier`` attempts at the same have been made before."""
+        return self.take([Task(work, earlier=earlier) for work in works])
+
+    def take(self, tasks: list[Task]) -> list[Task]:
+        """Send tasks that may have attempts behind them; what is done already is not sent."""
+        self._unsent.extend(task for task in tasks if task.success is None)
+        self._send()
+        return tasks
+
+    def next(self, until: float = float("inf")) -> Task | None:
+        """Wait for a piece of work to succeed or to fail for good, and return it; ``None`` at the moment ``until``."""
+        while True:
+            self._send()
+            wake_at = min(until, self._resting[0][0] if self._resting else until)
+            ended = self._receive(wake_at)
+            if ended is None and now() >= until:
+                return None
+            if ended and self._judge(*ended):
+                return ended[0]
+
+    def refuse(self, task: Task, error: str) -> None:
+        """Take back the success of a task whose update turned out to be corrupt, and try it again."""
+        task.take_back()
+        task.ran += 1
+        self._try_again(task, CORRUPT_UPDATE, error)
+
+    def leave(self) -> Left:
+        """Leave all work behind that is not done: what is out runs on, nothing of it is tried again."""
+        self._unsent.clear()
+        self._resting.clear()
+        out = frozenset(self._out)
+        self._left |= out
+        self._out.clear()
+        answered: list[InvocationRow] = []
+        while self._left and (ended := self._receive(now())):
+            if ended[0] in out:
+                self._left.discard(ended[0])
+                answered.append(self._row_of(*ended))
+            else:
+                self._judge(*ended)
+        return Left(len(out), answered)
+
+    def see_off(self, within_s: float) -> None:
+        """Wait for the attempts that were left behind; one that has not been answered then is written down as such."""
+        until = now() + within_s
+        while self._left and (ended := self._receive(until)):
+            self._judge(*ended)
+        self._silent |= self._left
+        for task in self._left:
+            self._on_late(self._invoker.unanswered(task.work, task.next_number, task.sent_at))
+        self._left.clear()
+
+    def _send(self) -> None:
+        while self._resting and self._resting[0][0] <= now():
+            self._unsent.appendleft(heapq.heappop(self._resting)[2])
+        while self._unsent and len(self._out) < self._in_flight:
+            task = self._unsent.popleft()
+            task.sent_at = now()
+            self._out.add(task)
+            self._threads.submit(self._attempt, task, task.next_number, task.unheard)
+
+    def _attempt(self, task: Task, number: int, unheard: tuple[int, ...]) -> None:
+        try:
+            self._ended.put((task, self._invoker.attempt(task.work, number, unheard)))
+        except BaseException as error:  # the keeper's thread raises it
+            self._ended.put((task, error))
+
+    def _receive(self, until: float) -> tuple[Task, Attempted] | None:
+        try:
+            task, ended = self._ended.get(timeout=None if until == float("inf") else max(0.0, until - now()))
+        except Empty:
+            return None
+        if isinstance(ended, BaseException):
+            raise ended
+        return task, ended
+
+    def _judge(self, task: Task, ended: Attempted) -> bool:
+        """Note what became of an attempt; return whether its task is now done, or has failed for good."""
+        if task in self._silent:
+            return False  # it has its row
+        if task in self._left:
+            self._left.discard(task)
+            self._on_late(self._row_of(task, ended))
+            return False
+        self._out.discard(task)
+        if ended.row:
+            task.rows[ended.attempt] = ended.row
+        if ended.success:
+            self._count(task, ended.success)
+            return True
+        task.refused += ended.was_refused
+        task.ran += not ended.was_refused
+        task.unheard += (ended.attempt,) if ended.may_be_done else ()
+        return self._try_again(task, ended.error_kind or "", ended.error or "", final=ended.is_final)
+
+    def _row_of(self, task: Task, ended: Attempted) -> InvocationRow:
+        """Return the row of a straggler's attempt; one that was never sent has a row too: it cost nothing."""
+        if ended.row:
+            return ended.row
+        unsent = self._invoker.unanswered(task.work, ended.attempt, task.sent_at)
+        return replace(unsent, error_kind=ended.error_kind or NOT_SENT)
+
+    def _count(self, task: Task, success: Success) -> None:
+        """Let an attempt count, also one whose answer was lost: its row keeps what had happened to it."""
+        task.success = success
+        row = task.rows[success.attempt]
+        task.rows[success.attempt] = replace(row, status="success", num_examples=task.work.num_examples)
+
+    def _try_again(self, task: Task, kind: str, error: str, *, final: bool = False) -> bool:
+        """Let a task rest before its next attempt; return whether it has none left."""
+        if final or task.ran >= self._retries.max_attempts or task.refused >= self._retries.max_refused:
+            whose = "" if task.work.client_id is None else f" of client {task.work.client_id}"
+            task.error = (
+                f"round {task.work.server_round}: the {self._invoker.function.name} function{whose} failed in "
+                f"{len(task.rows)} attempts, at last with {kind}: {error}"
+            )
+            return True
+        rest_s = jittered_s(task.ran + task.refused, self._retries.backoff_s, self._retries.longest_backoff_s)
+        heapq.heappush(self._resting, (now() + rest_s, next(self._numbers), task))
+        return False

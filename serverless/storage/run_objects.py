@@ -1,0 +1,206 @@
+"""The objects of one run: their keys, and the URLs by which functions reach exactly their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from metrics.collect.checkpoints import ResumePoint
+from serverless.functions.payload import pack_images
+from serverless.storage import ObjectMissing, ObjectStore
+from task.data import Mnist
+from task.job import FederatedJob
+from task.partition import Partition
+from task.weights import CorruptWeights, Weights, dumps, loads, restore
+
+_TEST = "data/test.npz"
+
+
+def data_key(client_id: int) -> str:
+    """Return where a client's images are."""
+    return f"data/client-{client_id:05d}.npz"
+
+
+def _weights(server_round: int, attempt: int = 1) -> str:
+    return f"weights/round-{server_round:05d}-attempt-{attempt}.safetensors"
+
+
+def _evaluation(server_round: int, attempt: int) -> str:
+    return f"evaluations/round-{server_round:05d}-attempt-{attempt}.json"
+
+
+def _update(server_round: int, client_id: int, attempt: int) -> str:
+    return f"updates/round-{server_round:05d}/client-{client_id:05d}-attempt-{attempt}.safetensors"
+
+
+def _copy(server_round: int, client_id: int, attempt: int) -> str:
+    return f"updates/round-{server_round:05d}/client-{client_id:05d}-attempt-{attempt}-weights.safetensors"
+
+
+def _state(server_round: int, client_id: int, attempt: int) -> str:
+    return f"states/client-{client_id:05d}/round-{server_round:05d}-attempt-{attempt}.safetensors"
+
+
+@dataclass(frozen=True)
+class Update:
+    """An update that counts: the client's attempt that made it, and the images that it stands for."""
+
+    client_id: int
+    attempt: int
+    num_examples: int
+
+
+@dataclass
+class RunObjects:
+    """Keys and grants of one run. Every attempt writes to keys of its own, so no two can overwrite each other.
+
+    Parameters
+    ----------
+    grant_s
+        How long URLs are good for, seconds.
+    """
+
+    store: ObjectStore
+    job: FederatedJob
+    grant_s: int
+    _weights_keys: dict[int, str] = field(default_factory=dict)
+    _kept_states: dict[int, str] = field(default_factory=dict)
+
+    def publish_data(self, mnist: Mnist, partition: Partition) -> None:
+        """Put each client's images, and the test images, into the store."""
+        for client_id, mine in enumerate(partition.indices):
+            self.store.put(data_key(client_id), pack_images(mnist.train_images[mine], mnist.train_labels[mine]))
+        self.store.put(_TEST, pack_images(mnist.test_images, mnist.test_labels))
+
+    def publish_weights(self, server_round: int, weights: Weights) -> None:
+        """Put the global weights as they are after ``server_round``; 0 is before the first."""
+        self.adopt(server_round)
+        self.store.put(self._weights_keys[server_round], dumps(weights))
+
+    def adopt(self, server_round: int, attempt: int = 1) -> None:
+        """Go on from the weights that this attempt at the round's average left."""
+        self._weights_keys[server_round] = _weights(server_round, attempt)
+
+    def weights(self, server_round: int) -> Weights:
+        """Return the global weights after ``server_round``."""
+        return loads(self.store.get(self._weights_keys[server_round]))
+
+    def client_params(self, server_round: int, client_id: int, attempt: int) -> dict[str, Any]:
+        """Return the parameters of one client invocation."""
+        params = {
+            "job": self.job.to_dict(),
+            "client_id": client_id,
+            "server_round": server_round,
+            "weights_url": self._get(self._weights_keys[server_round - 1]),
+            "data_url": self._get(data_key(client_id)),
+            "update_url": self._put(_update(server_round, client_id, attempt)),
+        }
+        if self.job.optimizer_state == "keep":
+            params["new_state_url"] = self._put(_state(server_round, client_id, attempt))
+            if client_id in self._kept_states:
+                params["state_url"] = self._get(self._kept_states[client_id])
+        return params
+
+    def relayed_params(self, server_round: int, client_id: int, params: dict[str, Any], attempt: int) -> dict[str, Any]:
+        """Return the parameters of an invoker: its client's are ``params``, but with a copy of the global weights.
+
+        The copy lies beside the update, and is deleted with it.
+        """
+        key = _copy(server_round, client_id, attempt)
+        mine = {**params, "weights_url": self._get(key)}
+        return {"weights_url": params["weights_url"], "copy_url": self._put(key), "params": mine}
+
+    def has_update(self, server_round: int, client_id: int, attempt: int) -> bool:
+        """Whether an attempt left its update, although nobody heard of its end."""
+        try:
+            self.store.stat(_update(server_round, client_id, attempt))
+        except ObjectMissing:
+            return False
+        return True
+
+    def evaluation(self, server_round: int, attempt: int) -> dict[str, Any] | None:
+        """Return what an attempt at the round's average left of its answer, after the weights; else ``None``."""
+        try:
+            value = json.loads(self.store.get(_evaluation(server_round, attempt)))
+        except (ObjectMissing, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def granted(self, server_round: int, updates: Iterable[Update]) -> list[dict[str, Any]]:
+        """Return what the aggregator needs of each update."""
+        return [
+            {
+                "client_id": update.client_id,
+                "url": self._get(_update(server_round, update.client_id, update.attempt)),
+                "num_examples": update.num_examples,
+            }
+            for update in updates
+        ]
+
+    def aggregator_params(
+        self, server_round: int, attempt: int, granted: list[dict[str, Any]], test_sha256: str
+    ) -> dict[str, Any]:
+        """Return the parameters of the aggregator's invocation; of :meth:`granted`, in ascending client order."""
+        return {
+            "job": self.job.to_dict(),
+            "updates": granted,
+            "weights_url": self._put(_weights(server_round, attempt)),
+            "evaluation_url": self._put(_evaluation(server_round, attempt)),
+            "test_url": self._get(_TEST),
+            "test_sha256": test_sha256,
+        }
+
+    def keep_states(self, server_round: int, updates: Iterable[Update]) -> dict[int, bytes]:
+        """Remember whose optimizer state goes on from which attempt of this round; return their keys."""
+        if self.job.optimizer_state != "keep":
+            return {}
+        keys = {update.client_id: _state(server_round, update.client_id, update.attempt) for update in updates}
+        self._kept_states.update(keys)
+        return {client_id: key.encode() for client_id, key in keys.items()}
+
+    def restore(self, point: ResumePoint) -> int:
+        """Go on with the objects of an earlier process of this run; return its last whole round.
+
+        Raises
+        ------
+        serverless.storage.ObjectMissing
+            If the store no longer holds the weights of that round.
+        task.weights.CorruptWeights
+            If they are not the weights that the round ended with.
+        """
+        weights = restore(point.weights, point.weights_sha256) if point.weights else self._found(point)
+        self.publish_weights(point.server_round, weights)
+        self._kept_states.update({client_id: key.decode() for client_id, key in point.states.items()})
+        return point.server_round
+
+    def forget_all_updates_but(self, server_round: int) -> None:
+        """Delete what rounds other than the one that is run now left behind: a kill leaves those of its round."""
+        kept = f"updates/round-{server_round:05d}/"
+        for key in {info.key for info in self.store.list("updates/") if not info.key.startswith(kept)}:
+            self.store.delete_prefix(key)
+
+    def forget_updates(self, server_round: int) -> None:
+        """Delete the updates of a finished round: they are in the average."""
+        self.store.delete_prefix(f"updates/round-{server_round:05d}/")
+
+    def forget_late(self, server_round: int, client_id: int, attempt: int) -> None:
+        """Delete what an attempt left after its round was closed: nobody will read it."""
+        for key in (_update(server_round, client_id, attempt), _state(server_round, client_id, attempt)):
+            self.store.delete_prefix(key)
+
+    def _found(self, point: ResumePoint) -> Weights:
+        """Return the weights of a round among those that the attempts at its average left."""
+        keys = [info.key for info in self.store.list(f"weights/round-{point.server_round:05d}-")]
+        for key in keys[:-1]:
+            with suppress(CorruptWeights):
+                return restore(self.store.get(key), point.weights_sha256)
+        return restore(self.store.get(keys[-1] if keys else _weights(point.server_round)), point.weights_sha256)
+
+    def _get(self, key: str) -> str:
+        return self.store.grant(key, "GET", self.grant_s)
+
+    def _put(self, key: str) -> str:
+        return self.store.grant(key, "PUT", self.grant_s)

@@ -1,0 +1,1 @@
+"""The libraries that train: TensorFlow, and NumPy for the smallest model."""

@@ -1,0 +1,63 @@
+"""What does the arithmetic of a model: TensorFlow, or NumPy alone where a worker must start fast and stay small.
+
+An engine is a module. The model decides which one, so that every backend learns with the same; a process never imports
+one that its models do not need: TensorFlow takes seconds to start and some 500 MB, NumPy a tenth of a second and 30 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Literal, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from task.job import ModelName, OptimizerName
+from task.weights import Weights
+
+EngineName = Literal["tensorflow", "numpy"]
+_ENGINES: dict[ModelName, EngineName] = {"cnn": "tensorflow", "nn": "tensorflow", "mlp50": "numpy"}
+NO_IMAGE = -1  # fills the last batch of an epoch up to the batch size
+
+
+class Trainer(Protocol):
+    """A training loop for one kind of training."""
+
+    def train(
+        self,
+        weights: Weights,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        order: NDArray[np.int32],
+        optimizer_state: Weights | None = None,
+    ) -> tuple[Weights, Weights, NDArray[np.float32]]:
+        """Train through the batches of ``order`` (:func:`task.training.batch_order`); the arguments stay as they are.
+
+        Returns
+        -------
+        tuple
+            New weights, new optimizer state, and the loss of each batch.
+        """
+
+
+class Engine(Protocol):
+    """What a module must have to be an engine."""
+
+    def trainer(self, model: ModelName, optimizer: OptimizerName, learning_rate: float, batch_size: int) -> Trainer:
+        """Return the training loop; it is made, and compiled, once per process."""
+
+    def judge(
+        self, model: ModelName, weights: Weights, images: NDArray[np.uint8], labels: NDArray[np.uint8], batch: int
+    ) -> Iterator[tuple[int, float]]:
+        """Yield how many images of each batch are labelled rightly, and the sum of their losses in nats."""
+
+
+def engine_name(model: ModelName) -> EngineName:
+    """Return the name of the engine that learns ``model``."""
+    return _ENGINES[model]
+
+
+def load_engine(name: EngineName) -> Engine:
+    """Import an engine, ready to work with one thread; quick if the process has it already."""
+    return cast(Engine, import_module(f"task.engines.{name}_engine"))

@@ -1,0 +1,107 @@
+"""The optimizers of local training, as TensorFlow graph code without Python in the loop.
+
+The formulas and defaults are those of Keras' optimizers of the same names, which the training loop is proved against.
+State is a flat mapping of float32 arrays, so that it travels like weights do: scalars of the whole optimizer
+(``step``, ``momentum_product``) and ``<parameter>/<slot>`` per parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from task.engines.runtime import tensorflow
+from task.job import OptimizerName
+from task.weights import Weights
+
+Variables = dict[str, Any]  # name -> tf.Variable
+
+
+class Optimizer(Protocol):
+    """Changes parameters in place, given their gradients."""
+
+    scalars: ClassVar[dict[str, float]]
+    slots: ClassVar[tuple[str, ...]]
+
+    def update(self, parameters: Variables, state: Variables, gradients: dict[str, Any]) -> None:
+        """Take one step."""
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Stochastic gradient descent without momentum: w -= lr g."""
+
+    learning_rate: float
+    scalars: ClassVar[dict[str, float]] = {}
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    def update(self, parameters: Variables, state: Variables, gradients: dict[str, Any]) -> None:
+        """Take one step."""
+        for name, gradient in gradients.items():
+            parameters[name].assign_sub(self.learning_rate * gradient)
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma, Ba 2015), with Keras' place for epsilon: outside the bias correction."""
+
+    learning_rate: float
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    scalars: ClassVar[dict[str, float]] = {"step": 0.0}
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+
+    def update(self, parameters: Variables, state: Variables, gradients: dict[str, Any]) -> None:
+        """Take one step."""
+        tf = tensorflow()
+        step = state["step"].assign_add(1.0)
+        rate = self.learning_rate * tf.sqrt(1 - tf.pow(self.beta_2, step)) / (1 - tf.pow(self.beta_1, step))
+        for name, gradient in gradients.items():
+            m, v = state[f"{name}/m"], state[f"{name}/v"]
+            m.assign_add((gradient - m) * (1 - self.beta_1))
+            v.assign_add((tf.square(gradient) - v) * (1 - self.beta_2))
+            parameters[name].assign_sub(m * rate / (tf.sqrt(v) + self.epsilon))
+
+
+@dataclass(frozen=True)
+class Nadam:
+    """Adam with Nesterov momentum on a warming schedule (Dozat 2016), mu_t = beta_1 (1 - 0.96^t / 2)."""
+
+    learning_rate: float
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    scalars: ClassVar[dict[str, float]] = {"step": 0.0, "momentum_product": 1.0}
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+
+    def update(self, parameters: Variables, state: Variables, gradients: dict[str, Any]) -> None:
+        """Take one step."""
+        tf = tensorflow()
+        # float32 constants: 1 - beta_2 is rounded as Keras rounds it, which a diverging client would magnify.
+        beta_1, beta_2 = tf.constant(self.beta_1), tf.constant(self.beta_2)
+        step = state["step"].assign_add(1.0)
+        mu, mu_next = (beta_1 * (1 - 0.5 * tf.pow(0.96, when)) for when in (step, step + 1))
+        product = state["momentum_product"]
+        product = product.assign(product * beta_1 * (1 - 0.5 * tf.pow(0.96, step)))
+        for name, gradient in gradients.items():
+            m, v = state[f"{name}/m"], state[f"{name}/v"]
+            m.assign_add((gradient - m) * (1 - beta_1))
+            v.assign_add((tf.square(gradient) - v) * (1 - beta_2))
+            m_hat = mu_next * m / (1 - product * mu_next) + (1 - mu) * gradient / (1 - product)
+            v_hat = v / (1 - tf.pow(beta_2, step))
+            parameters[name].assign_sub(m_hat * self.learning_rate / (tf.sqrt(v_hat) + self.epsilon))
+
+
+OPTIMIZERS: dict[OptimizerName, type[Sgd | Adam | Nadam]] = {"sgd": Sgd, "adam": Adam, "nadam": Nadam}
+
+
+def fresh_state(optimizer: Optimizer, parameters: dict[str, tuple[int, ...]]) -> Weights:
+    """Return the state of an optimizer that has taken no step, for parameters of the given shapes."""
+    scalars = {name: np.array(value, np.float32) for name, value in optimizer.scalars.items()}
+    slots = {
+        f"{name}/{slot}": np.zeros(shape, np.float32) for name, shape in parameters.items() for slot in optimizer.slots
+    }
+    return scalars | slots

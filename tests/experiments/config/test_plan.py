@@ -1,0 +1,134 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.config.backends import BACKENDS
+from experiments.config.compose import compose_cells
+from experiments.config.plan import configuration_hash, plan_runs, run_id
+from experiments.config.schema import ExperimentConfig
+from task.job import FederatedJob
+
+BASE = ("+exp=quickstart", "workers=2")
+FUNCTIONS = BACKENDS.keys() - {"inprocess", "flower"}
+
+FUNCTIONS = set(BACKENDS) - {"inprocess", "flower"}
+
+
+def config(*words):
+    (cell,) = compose_cells([*BASE, *words])
+    return cell.config
+
+
+def test_a_run_per_backend_and_seed_seed_by_seed(tmp_path):
+    plans = plan_runs(config("seeds=[4,5]", "backends=[flower,inprocess]"), tmp_path)
+    assert [(plan.job.seed, plan.backend) for plan in plans] == [
+        (4, "flower"),
+        (4, "inprocess"),
+        (5, "flower"),
+        (5, "inprocess"),
+    ]
+    assert len({plan.run_id for plan in plans}) == 4
+    assert all(plan.directory == tmp_path / "runs" / plan.run_id for plan in plans)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "word",
+    [
+        "out=elsewhere",
+        "backends=[flower]",
+        "seeds=[7]",
+        "experiment=other",
+        "rerun=true",
+        "figures=false",
+        "data.cache=elsewhere",
+        "pricing=aws_lambda_x86",
+        "vm=t3_medium",
+        "billing.policy=packed",
+    ],
+)
+def test_what_does_not_change_the_run_does_not_change_its_id(backend, word):
+    assert run_id(config(word), backend, 0) == run_id(config(), backend, 0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "word",
+    [
+        "model=cnn",
+        "optimizer=sgd",
+        "optimizer.learning_rate=0.002",
+        "batch_size=20",
+        "local_epochs=1",
+        "clients=50",
+        "clients_per_round=11",
+        "rounds=4",
+        "target_accuracy=0.9",
+        "optimizer_state=keep",
+        "partition=iid",
+        "partition.shards_per_client=3",
+        "workers=1",
+    ],
+)
+def test_what_changes_the_run_changes_its_id(backend, word):
+    assert run_id(config(word), backend, 0) != run_id(config(), backend, 0)
+
+
+@pytest.mark.parametrize(
+    ("word", "affected"),
+    [
+        ("flower=deployment", {"flower"}),
+        ("platform.client.memory_mb=2048", FUNCTIONS),
+        ("platform.in_flight=1", FUNCTIONS),
+        ("store.retries=9", FUNCTIONS),
+    ],
+)
+def test_a_backends_settings_change_its_own_id_only(word, affected):
+    changed = {name for name in BACKENDS if run_id(config(word), name, 0) != run_id(config(), name, 0)}
+    assert changed == affected
+
+
+def test_the_default_number_of_workers_is_that_of_this_machine_in_the_id():
+    from machine.resources import usable_cores
+
+    assert run_id(config("workers=null"), "flower", 0) == run_id(config(f"workers={usable_cores()}"), "flower", 0)
+
+
+def test_an_id_tells_backend_and_seed():
+    name = run_id(config(), "openwhisk", 12)
+    assert name.startswith("openwhisk-s12-")
+    assert name.endswith(configuration_hash(config(), "openwhisk"))
+
+
+def test_the_hash_stays_what_it_is():
+    """A change here makes every finished run of everybody look like another configuration."""
+    assert configuration_hash(config(), "inprocess") == "ffaa3588"
+    assert configuration_hash(config("selection=fixed"), "inprocess") != "ffaa3588"
+
+
+jobs = st.builds(
+    FederatedJob,
+    seed=st.integers(0, 2**31),
+    learning_rate=st.floats(1e-6, 10),
+    target_accuracy=st.none() | st.floats(0, 1),
+)
+
+
+@given(jobs)
+def test_a_job_survives_run_json(job):
+    assert FederatedJob.from_dict(json.loads(json.dumps(job.to_dict()))) == job
+
+
+@pytest.mark.parametrize("words", [(), ("target_accuracy=0.9", "store.retries=1"), ("partition=dirichlet",)])
+def test_a_configuration_survives_run_json(words):
+    made = config(*words)
+    assert ExperimentConfig.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+
+
+def test_a_plan_cannot_be_changed(tmp_path):
+    plan = plan_runs(config(), tmp_path)[0]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plan.run_id = "other"

@@ -1,0 +1,82 @@
+"""Keys of a run's objects: each attempt has its own, and a round's are its own whenever they are asked for."""
+
+import pytest
+
+from metrics.collect.checkpoints import ResumePoint
+from serverless.storage import DirectorySettings, ObjectMissing, open_store
+from serverless.storage.run_objects import RunObjects, Update
+from task.job import FederatedJob
+from task.models import initial_weights
+from task.weights import CorruptWeights, dumps, sha256
+
+JOB = FederatedJob(model="mlp50", clients=3, clients_per_round=3, optimizer_state="keep")
+
+
+@pytest.fixture
+def objects(tmp_path):
+    return RunObjects(open_store(DirectorySettings(tmp_path), "runs/r"), JOB, grant_s=60)
+
+
+def weights(seed):
+    return initial_weights("mlp50", seed)
+
+
+def test_a_late_question_about_a_round_gets_the_weights_of_that_round(objects):
+    objects.publish_weights(0, weights(0))
+    before = objects.client_params(1, 2, 1)
+    objects.adopt(1, attempt=3)
+    assert objects.client_params(1, 2, 1) == before
+    assert objects.client_params(2, 2, 1)["weights_url"].endswith("weights/round-00001-attempt-3.safetensors")
+
+
+def test_no_two_attempts_write_to_the_same_key(objects):
+    objects.publish_weights(0, weights(0))
+    written = [
+        url
+        for attempt in (1, 2)
+        for client in (0, 1)
+        for name, url in objects.client_params(1, client, attempt).items()
+        if name in ("update_url", "new_state_url")
+    ]
+    written += [
+        url
+        for attempt in (1, 2)
+        for name, url in objects.aggregator_params(1, attempt, [], "t").items()
+        if name in ("weights_url", "evaluation_url")
+    ]
+    assert len(set(written)) == len(written) == 12
+
+
+def test_a_resumed_run_finds_the_weights_that_its_round_ended_with_among_those_of_its_attempts(objects):
+    for attempt, seed in ((1, 10), (2, 11), (3, 12)):
+        objects.store.put(f"weights/round-00005-attempt-{attempt}.safetensors", dumps(weights(seed)))
+    assert objects.restore(ResumePoint(5, 0.5, sha256(weights(11)), None, {})) == 5
+    assert sha256(objects.weights(5)) == sha256(weights(11))
+    with pytest.raises(CorruptWeights, match="have the hash"):
+        objects.restore(ResumePoint(5, 0.5, sha256(weights(99)), None, {}))
+    with pytest.raises(ObjectMissing):
+        objects.restore(ResumePoint(4, 0.5, sha256(weights(11)), None, {}))
+
+
+def test_an_evaluation_is_what_was_left_and_nothing_else(objects):
+    assert objects.evaluation(1, 1) is None
+    for content in (b"", b"[1]", b"{half"):
+        objects.store.put("evaluations/round-00001-attempt-1.json", content)
+        assert objects.evaluation(1, 1) is None
+    objects.store.put("evaluations/round-00001-attempt-1.json", b'{"test_loss": 1.5}')
+    assert objects.evaluation(1, 1) == {"test_loss": 1.5}
+
+
+def test_what_a_late_attempt_left_is_deleted_and_nothing_beside_it(objects):
+    objects.publish_weights(0, weights(0))
+    for attempt in (1, 2):
+        for name, url in objects.client_params(1, 2, attempt).items():
+            if name in ("update_url", "new_state_url"):
+                objects.store.put(url.partition("runs/r/")[2], b"x")
+    objects.forget_late(1, 2, 1)
+    assert not objects.has_update(1, 2, 1)
+    assert objects.has_update(1, 2, 2)
+    assert [info.key for info in objects.store.list("states/")] == [
+        "states/client-00002/round-00001-attempt-2.safetensors"
+    ]
+    assert objects.keep_states(1, [Update(2, 2, 600)]) == {2: b"states/client-00002/round-00001-attempt-2.safetensors"}
