@@ -1,1 +1,1 @@
-"""Entry points. The only room that reads Hydra configurations."""
+"""The commands, such as ``python -m experiments.run``. The only package that reads Hydra configurations."""

@@ -24,6 +24,8 @@ from task.data import DataSettings, load_mnist
 
 MIB = 2**20
 
+pytest_plugins = ["tests.support.survivors"]
+
 settings.register_profile("house", deadline=None)  # a shared machine may stall; no test depends on time
 settings.load_profile("house")
 

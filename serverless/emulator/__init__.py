@@ -1,6 +1,6 @@
 """An OpenWhisk-compatible server on loopback: the platform of a machine without a cluster.
 
-From the outside in: :mod:`.api` speaks OpenWhisk's REST, :mod:`.controller` admits and dispatches invocations,
-:mod:`.invoker` turns one into an activation record, :mod:`.pool` decides which container runs it,
-:mod:`.container` is the emulator's end of one container process and :mod:`.proxy` is what runs inside it.
+:mod:`.openwhisk` speaks OpenWhisk's REST API and turns an invocation into an activation record; :mod:`.openfaas` and
+:mod:`.google` do the same for their platforms. All three share one pool of :mod:`.containers`, which are processes of
+the operating system. :mod:`.server` puts them together; :mod:`.launcher` starts it for a run.
 """

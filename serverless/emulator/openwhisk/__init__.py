@@ -1,1 +1,5 @@
-"""The embedded server's OpenWhisk: entities, activations, and who runs them."""
+"""OpenWhisk itself, embedded: entities, limits, activations and the wording of its answers.
+
+:mod:`.api` speaks its REST, :mod:`.controller` admits and dispatches invocations, and :mod:`.invoker` turns one into an
+activation record.
+"""

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-DESCRIPTION = Path(__file__).with_name("openwhisk") / "apiv1swagger.json"
+DESCRIPTION = Path(__file__).with_name("api_description") / "apiv1swagger.json"
 ECHO = {"exec": {"kind": "python:3", "code": "def main(args):\n    return args\n"}, "limits": {"memory": 128}}
 NOT_SERVED = ("/web/", "/rules/", "/triggers/")
 
