@@ -2,7 +2,7 @@
 
 Usage (by :mod:`baselines.flower.processes`)::
 
-    python -m baselines.flower.guard FOLDER
+    python -m baselines.flower.cleanup_guard FOLDER
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ async def serve(
     host, port
         Where to listen; port 0 takes a free one. The door of every platform but the first takes a free one too.
     platforms
-        Names in :data:`serverless.emulator.doors.DOORS`.
+        Names in :data:`serverless.emulator.front_doors.DOORS`.
 
     Raises
     ------

@@ -78,7 +78,7 @@ class EmulatorSettings:
         container's process every 50 ms), or ``auto``: the first of these that works here.
     cpu_share, cpu_enforcement
         Of a core that a container may have, ``None``: as much as there is; and how it is held to it, see
-        :mod:`serverless.emulator.cpu`.
+        :mod:`serverless.emulator.containers.cpu_shares`.
     cold_start_delay_s
         Seconds that the start of a container takes longer than it does here, as for the pull of an image.
     python

@@ -35,7 +35,7 @@ class MinioSettings:
         HTTPS; ``False`` is plain HTTP.
     ca_file
         PEM file of the authorities to trust; ``None`` trusts certifi's. Functions have theirs from
-        :class:`serverless.platforms.openwhisk.config.OpenWhiskSettings`.
+        :class:`serverless.platforms.openwhisk.settings.OpenWhiskSettings`.
     access_key_env, secret_key_env
         Names of the environment variables that hold the credentials. These never stand in a configuration.
     timeout_s

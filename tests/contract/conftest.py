@@ -47,15 +47,15 @@ def behave(params):
 """
 WRAPPERS = {
     "openfaas": """
-from serverless.functions import openfaas
+from serverless.functions.openfaas import server
 if __name__ == "__main__":
-    openfaas.serve(behave)
+    server.serve(behave)
 """,
     "google": """
-from serverless.functions import google
-google.born_with_this_process()
+from serverless.functions.google import answers
+answers.born_with_this_process()
 def main(request):
-    return google.answer(request, behave)
+    return answers.answer(request, behave)
 """,
 }
 ENTRIES = {"openfaas": "__main__.py", "google": "main.py"}

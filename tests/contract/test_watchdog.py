@@ -60,7 +60,7 @@ def watchdog(tmp_path, **environment):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "-m", "serverless.emulator.watchdog", str(listener.fileno()), str(os.getpid())],
+            [sys.executable, "-m", "serverless.emulator.openfaas.watchdog", str(listener.fileno()), str(os.getpid())],
             env={name: value for name, value in given.items() if value is not None},
             pass_fds=(listener.fileno(),),
             stderr=subprocess.PIPE,

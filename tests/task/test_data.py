@@ -169,7 +169,8 @@ def test_a_cache_that_cannot_be_made_is_an_error(sources, tmp_path):
 FIRST_LOAD = """
 import sys, time
 from pathlib import Path
-from task import cache, data
+from task import data
+from task.mnist import cache
 from task.mnist.idx import DataError
 from task.mnist.arrays import read
 

@@ -3,7 +3,7 @@
 It hands down the listening socket by systemd's protocol (``LISTEN_FDS``, ``LISTEN_PID``; man 3 sd_listen_fds), which
 the framework's server, gunicorn, understands: requests wait in the socket's queue while the instance starts.
 
-Started as ``python -m serverless.emulator.framework PYTHON LISTENING_FD SERVER_PID``.
+Started as ``python -m serverless.emulator.google.framework PYTHON LISTENING_FD SERVER_PID``.
 """
 
 from __future__ import annotations

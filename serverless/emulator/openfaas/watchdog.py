@@ -5,7 +5,7 @@ every request on to ``http_upstream_url`` with a chunked body, as that does, and
 ``X-Duration-Seconds``. Above ``max_inflight`` it answers 429 itself. After ``exec_timeout`` it answers 504, and the
 function goes on with what nobody waits for any more. When the function's process ends, so does this one.
 
-Started as ``python -m serverless.emulator.watchdog LISTENING_FD SERVER_PID``.
+Started as ``python -m serverless.emulator.openfaas.watchdog LISTENING_FD SERVER_PID``.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Catalogue:
         ApiError
             404 if there is no such package; 400 if it is a binding; 409 if there is an action and ``overwrite`` is
             not set, or a package of the name; 400 and 413 as in
-            :func:`~serverless.emulator.action_request.put_action`.
+            :func:`~serverless.emulator.openwhisk.put_requests.put_action`.
         """
         self.check_owner(path)
         old = self._actions.get(path)
@@ -129,7 +129,7 @@ class Catalogue:
         ApiError
             400 for a reserved name, or a binding to nothing or to a binding; 409 if there is one and ``overwrite``
             is not set, if an action has the name, or if a package would become a binding; otherwise as in
-            :func:`~serverless.emulator.package_request.put_package`.
+            :func:`~serverless.emulator.openwhisk.put_requests.put_package`.
         """
         if name in _RESERVED:
             raise ApiError(400, messages.reserved_package(name))

@@ -82,7 +82,7 @@ class OpenWhiskClient:
         """Invoke an action, wait for its record, and tell what became of it.
 
         The request is sent once: whether to try again is the caller's choice. An answer that is lost is looked for
-        among the platform's records, which name the call (:mod:`serverless.functions.openwhisk`).
+        among the platform's records, which name the call (:mod:`serverless.functions.openwhisk.answers`).
         """
         sent_at, name = now(), uuid.uuid4().hex
         give_up_at = time.monotonic() + 2 * function.timeout_s + self.settings.request_timeout_s

@@ -119,7 +119,7 @@ sys.modules["tensorflow"] = sys.modules["keras"] = None
 import numpy as np
 from contextlib import nullcontext
 from threadpoolctl import threadpool_info
-from baselines import inprocess, worker
+from baselines import inprocess, inprocess_worker
 from baselines.flower import client_app, server_app  # ours: Flower's simulation imports what it finds installed
 from task.evaluation import evaluate
 from task.job import FederatedJob

@@ -77,7 +77,7 @@ def test_what_a_killed_server_left_is_cleared_away(files_only):
 
 
 def test_without_writable_groups_there_is_the_watchdog_unless_cgroups_are_demanded(monkeypatch):
-    monkeypatch.setattr("serverless.emulator.memory.memory_groups", lambda: None)
+    monkeypatch.setattr("serverless.emulator.containers.memory_limits.memory_groups", lambda: None)
     assert isinstance(memory_enforcer("auto"), Watchdog)
     with pytest.raises(OSError, match="choose auto or watchdog"):
         memory_enforcer("cgroup")

@@ -69,7 +69,7 @@ def test_a_line_without_end_does_not_fill_the_memory():
 
 
 def test_a_missing_marker_is_reported(monkeypatch):
-    monkeypatch.setattr("serverless.emulator.logs._COLLECT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("serverless.emulator.containers.logs._COLLECT_TIMEOUT_S", 0.05)
     assert collected([(1, b"said\n" + END)]) == [
         "stdout: said",
         "stderr: There was an issue while collecting your logs. Data might be missing.",

@@ -14,7 +14,7 @@ SLEEP = "import time\ndef main(args):\n    time.sleep(args.get('s', 0))\n    ret
 def minute(monkeypatch):
     """A clock that the test sets."""
     clock = {"now": 6000.0}
-    monkeypatch.setattr("serverless.emulator.throttle.time.time", lambda: clock["now"])
+    monkeypatch.setattr("serverless.emulator.openwhisk.throttle.time.time", lambda: clock["now"])
     return clock
 
 
