@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import MISSING, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,24 +177,30 @@ def row_makers() -> dict[str, Callable[..., Any]]:
 @pytest.fixture
 def make_experiment(tmp_path: Path) -> Callable[..., Path]:
     """Write an experiment of three backends with invented numbers; return its folder, tables collected."""
+    return partial(write_experiment, tmp_path / "invented")
 
-    def make(seeds: Iterable[int] = (0,), rounds: int = 3, **changes: Any) -> Path:
-        experiment = tmp_path / "invented"
-        for seed in seeds:
-            for backend, slowdown in {"inprocess": 1.0, "flower": 2.0, "openwhisk": 1.1}.items():
-                run_id = f"{backend}-{seed}"
-                history = [_invented_round(run_id, number, slowdown, seed) for number in range(1, rounds + 1)]
-                run = make_run(run_id, history, seed=seed, **_SYSTEMS[backend], **changes)
-                calls = [
-                    make_invocation(run_id, row.server_round, client, cold_start_s=2.0 + 0.1 * client, **_WORK[backend])
-                    for row in history
-                    for client in range(10)
-                ]
-                write_run(experiment, run, history, calls, make_samples(run_id, _ROLES[backend]))
-        write_bill(experiment, bill(collect(experiment), every_policy(make_book())))
-        return experiment
 
-    return make
+@pytest.fixture(scope="session")
+def experiment_writer() -> Callable[..., Path]:
+    """The same, into a folder that is given: for tests that share one."""
+    return write_experiment
+
+
+def write_experiment(experiment: Path, seeds: Iterable[int] = (0,), rounds: int = 3, **changes: Any) -> Path:
+    """Write the runs of an invented experiment, collect and price them; return the folder."""
+    for seed in seeds:
+        for backend, slowdown in {"inprocess": 1.0, "flower": 2.0, "openwhisk": 1.1}.items():
+            run_id = f"{backend}-{seed}"
+            history = [_invented_round(run_id, number, slowdown, seed) for number in range(1, rounds + 1)]
+            run = make_run(run_id, history, seed=seed, **_SYSTEMS[backend], **changes)
+            calls = [
+                make_invocation(run_id, row.server_round, client, cold_start_s=2.0 + 0.1 * client, **_WORK[backend])
+                for row in history
+                for client in range(10)
+            ]
+            write_run(experiment, run, history, calls, make_samples(run_id, _ROLES[backend]))
+    write_bill(experiment, bill(collect(experiment), every_policy(make_book())))
+    return experiment
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,21 @@ Makers = dict[str, Callable[..., Any]]
 Tables = dict[str, pd.DataFrame]
 
 
+@pytest.fixture(scope="module")
+def invented(experiment_writer: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """What every test begins with; nobody changes it."""
+    folder = tmp_path_factory.mktemp("plots") / "invented"
+    return load(experiment_writer(folder, seeds=(0, 1), rounds=4, target_accuracy=0.9))
+
+
 @pytest.fixture
-def tables(make_experiment: Callable[..., Path]) -> Tables:
-    return load(make_experiment(seeds=(0, 1), rounds=4, target_accuracy=0.9))
+def tables(invented: Tables) -> Tables:
+    """A copy, to be changed."""
+    return copied(invented)
+
+
+def copied(tables: Tables) -> Tables:
+    return {name: frame.copy() for name, frame in tables.items()}
 
 
 def in_two_cells(tables: Tables, **changes: Any) -> Tables:
@@ -41,6 +53,10 @@ def in_two_cells(tables: Tables, **changes: Any) -> Tables:
 @pytest.fixture
 def suited(name: str, tables: Tables) -> Tables:
     """Tables that the figure ``name`` applies to."""
+    return suit(name, tables)
+
+
+def suit(name: str, tables: Tables) -> Tables:
     if name in ("fig3", "rgg"):
         return in_two_cells(tables, clients_per_round=20)
     if name == "fig4":
@@ -71,9 +87,15 @@ def words(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.texts)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_is_saved_as_picture_document_and_table(name: str, suited: Tables, tmp_path: Path) -> None:
-    png, pdf, svg, csv = save(FIGURES[name], suited, tmp_path / "figures", FORMATS)
+@pytest.fixture(scope="module")
+def saved(name: str, invented: Tables, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The figure ``name`` in every format."""
+    return save(FIGURES[name], suit(name, copied(invented)), tmp_path_factory.mktemp(name) / "figures", FORMATS)
+
+
+@pytest.mark.parametrize("name", FIGURES, scope="module")
+def test_a_figure_is_saved_as_picture_document_and_table(saved: list[Path]) -> None:
+    png, pdf, svg, csv = saved
     picture = imread(png)
     assert 800 <= picture.shape[1] <= 900  # what a README shows without scaling
     assert np.unique(picture.reshape(-1, picture.shape[2]), axis=0).shape[0] > 50
@@ -82,11 +104,11 @@ def test_a_figure_is_saved_as_picture_document_and_table(name: str, suited: Tabl
     assert "n" in pd.read_csv(csv).columns
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_equal_tables_give_equal_files(name: str, suited: Tables, tmp_path: Path) -> None:
-    first, second = (save(FIGURES[name], suited, tmp_path / folder, FORMATS) for folder in ("a", "b"))
-    assert [path.suffix for path in first] == [".png", ".pdf", ".svg", ".csv"]
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+@pytest.mark.parametrize("name", FIGURES, scope="module")
+def test_equal_tables_give_equal_files(name: str, saved: list[Path], suited: Tables, tmp_path: Path) -> None:
+    again = save(FIGURES[name], suited, tmp_path, FORMATS)
+    assert [path.suffix for path in saved] == [".png", ".pdf", ".svg", ".csv"]
+    assert [path.read_bytes() for path in saved] == [path.read_bytes() for path in again]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -29,10 +29,10 @@ def printed(folder: Path, width: int = 120) -> str:
     return text.getvalue()
 
 
-def finished(folder: Path, command: str | None = None) -> str:
-    """Return all that is printed at the end of an experiment."""
+def finished(folder: Path, command: str | None = None, *, figures: bool = False) -> str:
+    """Return all that is printed at the end of an experiment; its figures take seconds, so few tests draw them."""
     text = io.StringIO()
-    finish(folder, Console(width=120, file=text), command)
+    finish(folder, Console(width=120, file=text), command, figures=figures)
     return text.getvalue()
 
 
@@ -132,7 +132,7 @@ def test_if_every_run_failed_the_report_still_says_so(make_experiment: Experimen
         (folder / "runs" / f"{backend}-0" / "rounds.jsonl").unlink()
         (folder / "runs" / f"{backend}-0" / "invocations.jsonl").unlink()
         change_run(folder, f"{backend}-0", status="failed", error="no data", rounds=0, best_test_accuracy=None)
-    text = finished(folder)
+    text = finished(folder, figures=True)
     assert text.count("failed after 0 of 1 rounds: no data") == 3
     assert "nothing can be drawn" in text
     assert "failed after 0 of 1 rounds" in (folder / "report.md").read_text()
@@ -160,7 +160,8 @@ def test_many_cells_get_a_row_each(make_experiment: Experiment, row_makers: Make
 
 def test_the_report_holds_what_is_needed_to_judge_and_repeat(make_experiment: Experiment) -> None:
     folder = make_experiment(rounds=3, dirty=True, cgroup_cpu_cores=1.5)
-    text = finished(folder, command="python -m experiments.run +exp=quickstart")
+    text = finished(folder, command="python -m experiments.run +exp=quickstart", figures=True)
+    assert "\x1b" not in text
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert "| later rounds, median | 3.35 s | 4.35 s | 3.45 s |" in report
     assert "```sh\npython -m experiments.run +exp=quickstart\n```" in report
