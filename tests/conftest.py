@@ -22,6 +22,7 @@ from metrics.collect.tables import InvocationRow, RoundRow, RunRow, SampleRow, a
 from metrics.cost.bill import bill, every_policy, write_bill
 from metrics.cost.prices import Billing, FunctionPrice, PriceBook, StorePrice, TrafficPrice, VmPrice
 from task.data import DataSettings, load_mnist
+from tests.support.tiers import TierGuard, marks_of_fixtures, starts
 
 MIB = 2**20
 
@@ -32,6 +33,33 @@ settings.load_profile("house")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it in a background job: tests send Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+GUARD = TierGuard()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test by what its fixtures start."""
+    for mark in marks_of_fixtures(item):
+        item.add_marker(mark)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test, and the fixtures that are made for it, start what its marks say."""
+    GUARD.forget()
+    GUARD.allowed = frozenset(mark.name for mark in item.iter_markers())
+    try:
+        return (yield)
+    finally:
+        GUARD.allowed = frozenset()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Fail a test that started something else."""
+    result = yield
+    GUARD.check()
+    return result
 
 
 def make_round(run_id: str = "r", server_round: int = 1, **changes: Any) -> RoundRow:
@@ -313,6 +341,7 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+@starts("server")
 def https_before(authority: trustme.CA) -> Iterator[Callable[[str], str]]:
     """Return a function that puts HTTPS, certified by :func:`authority`, before a plain ``host:port``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

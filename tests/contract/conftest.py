@@ -23,6 +23,7 @@ from serverless.platforms.openfaas import deploy as openfaas_deploy
 from serverless.platforms.openfaas.client import OpenFaasClient
 from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.protocol import FunctionSpec
+from tests.support.tiers import starts
 
 BEHAVIOUR = """
 import os, sys, time
@@ -113,6 +114,7 @@ def make(name, handle, containers):
 
 
 @pytest.fixture
+@starts("server")
 def start(tmp_path, monkeypatch):
     """Start a platform with settings of the test's own."""
     with ExitStack() as stack:
@@ -135,6 +137,7 @@ def tools(request, start):
 
 
 @pytest.fixture
+@starts("server")
 def html_server():
     """Somebody's web server: it answers everything with a page."""
 

@@ -88,6 +88,7 @@ def until_ready(ask):
         time.sleep(0.02)
 
 
+@pytest.mark.server
 def test_requests_reach_the_function_in_chunks_and_its_answers_come_back_timed(tmp_path):
     with watchdog(tmp_path) as (ask, _):
         until_ready(ask)
@@ -99,6 +100,7 @@ def test_requests_reach_the_function_in_chunks_and_its_answers_come_back_timed(t
         assert json.loads(ask("POST", "/", chunks, encode_chunked=True)[1])["body"] == "hello there"
 
 
+@pytest.mark.server
 def test_a_body_is_sent_whole_where_the_function_asks_for_it(tmp_path):
     with watchdog(tmp_path, http_buffer_req_body="true") as (ask, _):
         until_ready(ask)
@@ -106,6 +108,7 @@ def test_a_body_is_sent_whole_where_the_function_asks_for_it(tmp_path):
         assert (answer["body"], answer["chunked"]) == ("hello", False)
 
 
+@pytest.mark.server
 def test_exec_timeout_ends_the_wait_with_504_and_a_caller_may_ask_for_less(tmp_path):
     with watchdog(tmp_path, exec_timeout="700ms") as (ask, _):
         until_ready(ask)
@@ -118,6 +121,7 @@ def test_exec_timeout_ends_the_wait_with_504_and_a_caller_may_ask_for_less(tmp_p
         assert ask("POST", "/", b"3", {"X-Timeout": "200ms"})[0] == 504
 
 
+@pytest.mark.server
 def test_more_than_max_inflight_are_refused_at_once_and_readiness_says_so(tmp_path):
     with watchdog(tmp_path, max_inflight="1") as (ask, _):
         until_ready(ask)
@@ -136,6 +140,7 @@ def test_more_than_max_inflight_are_refused_at_once_and_readiness_says_so(tmp_pa
         assert ask("POST", "/", b"0")[0] == 203
 
 
+@pytest.mark.server
 def test_health_is_the_lock_file(tmp_path):
     with watchdog(tmp_path) as (ask, _):
         until_ready(ask)
@@ -146,6 +151,7 @@ def test_health_is_the_lock_file(tmp_path):
         assert ask("POST", "/_/health")[0] == 405
 
 
+@pytest.mark.server
 def test_it_ends_with_the_function(tmp_path):
     with watchdog(tmp_path) as (ask, process):
         until_ready(ask)
@@ -155,6 +161,7 @@ def test_it_ends_with_the_function(tmp_path):
         assert process.wait(20) == 1
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -22,6 +22,7 @@ from experiments.runs.run_files import Identity, RunFile
 from machine.clocks import now
 from metrics.collect.provenance import collect_provenance
 from task.data import DataSettings
+from tests.support.tiers import starts
 
 FAKE_CHILD = Path(__file__).with_name("fake_child.py")
 
@@ -65,6 +66,7 @@ QUICK = {"model": "mlp50", "figures": "false"}
 
 
 @pytest.fixture
+@starts("training")
 def start(tmp_path: Path, mnist_settings: DataSettings) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start `python -m experiments.run +exp=smoke` outside the repository; by default in NumPy, and without figures."""
     started = []

@@ -151,7 +151,7 @@ def test_figures_need_neither_tensorflow_nor_a_backend(make_experiment: Callable
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("folder", EVIDENCE, ids=lambda folder: folder.name)
 def test_kept_results_are_still_drawn_whatever_columns_came_later(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ from serverless.emulator.settings import EmulatorSettings
 from serverless.storage.local_server import start_minio
 
 
-@pytest.mark.slow
+@pytest.mark.server
 def test_the_embedded_server_would_run_the_smoke_experiment(capsys):
     assert preflight.main(["+exp=smoke", "platform=openwhisk", "platform.in_flight=2"]) == 0
     said = capsys.readouterr().out
@@ -17,7 +17,7 @@ def test_the_embedded_server_would_run_the_smoke_experiment(capsys):
         assert check in said
 
 
-@pytest.mark.slow
+@pytest.mark.server
 def test_a_deployment_is_a_matter_of_configuration_and_what_is_wrong_has_an_exit_code(capsys, tmp_path, monkeypatch):
     """OpenWhisk's standard limits, which are too small for TensorFlow, and a real object store."""
     with start_emulator(EmulatorSettings(), tmp_path / "log") as server, start_minio(tmp_path, tmp_path / "s3") as s3:

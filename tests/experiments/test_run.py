@@ -11,7 +11,7 @@ from experiments.runs.run_files import LOG
 from metrics.collect.tables import load
 from task import weights
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_survives")]
+pytestmark = pytest.mark.usefixtures("nothing_survives")
 
 
 ENDLESS = ("rounds=5000", "seeds=[0,1]")

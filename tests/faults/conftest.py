@@ -10,6 +10,7 @@ import pytest
 from task.data import DataSettings
 from tests.faults.matrix import Matrix
 from tests.faults.world import World, small_world
+from tests.support.tiers import starts
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="module")  # no longer: the keeper is patched as long as it stands
+@starts("server", "training")
 def world(tmp_path_factory: pytest.TempPathFactory, mnist_settings: DataSettings) -> Iterator[World]:
     """Servers and proxies, shared."""
     with small_world(tmp_path_factory.mktemp("faults"), mnist_settings) as shared:

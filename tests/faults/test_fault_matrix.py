@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from serverless.rounds.round_policies import Deadline, FirstK, RoundPolicy, WaitAll
@@ -10,17 +12,21 @@ from tests.faults.laws import assert_nothing_was_lost_or_doubled
 from tests.faults.matrix import Matrix
 from tests.faults.world import World
 
-pytestmark = pytest.mark.slow
-
 POLICIES: dict[str, RoundPolicy] = {
     "wait_all": WaitAll(),
     "first_k (2 of 3)": FirstK(2),
     "deadline (1 s, 2 of 3)": Deadline(deadline_s=1.0, min_updates=2),
 }
 
+EXAMPLES = ("502 after the function ran", "update is truncated", "store is busy (503)")  # platform, function, store
 
-@pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+def _marked(case: Case, policy: str) -> Any:
+    is_example = case.name in EXAMPLES and policy == "wait_all"
+    return pytest.param(case, policy, marks=() if is_example else pytest.mark.fault, id=f"{case.name}-{policy}")
+
+
+@pytest.mark.parametrize(("case", "policy"), [_marked(case, policy) for policy in POLICIES for case in CASES])
 def test_whatever_goes_wrong_every_counted_update_is_averaged_once_and_no_other(
     world: World, matrix: Matrix, case: Case, policy: str
 ) -> None:

@@ -12,6 +12,7 @@ import requests
 
 from tests.faults.plan import Fault, Schedule, Step
 from tests.faults.proxy import FaultProxy, faulty
+from tests.support.tiers import starts
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -37,6 +38,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
+@starts("server")
 def upstream() -> Iterator[http.server.ThreadingHTTPServer]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     server.daemon_threads = True
@@ -48,6 +50,7 @@ def upstream() -> Iterator[http.server.ThreadingHTTPServer]:
 
 
 @pytest.fixture
+@starts("server")
 def proxy(upstream: http.server.ThreadingHTTPServer) -> Iterator[FaultProxy]:
     with faulty(f"http://127.0.0.1:{upstream.server_port}") as running:
         yield running

@@ -51,7 +51,9 @@ def test_too_few_rests_are_no_verdict() -> None:
         judge(seen[~seen["at_rest"] | (seen["at_s"] > 85)])
 
 
-@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.training
+@pytest.mark.fault
 def test_two_minutes_of_random_faults_leak_nothing_and_lose_nothing(
     tmp_path: Path, mnist_settings: DataSettings
 ) -> None:

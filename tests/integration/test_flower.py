@@ -22,7 +22,7 @@ from task.data import DataSettings
 from task.job import FederatedJob
 from task.weights import sha256
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.server, pytest.mark.training]
 
 DATA = DataSettings(Path(__file__).resolve().parents[2] / ".cache" / "mnist")
 SOME_OF_TEN = FederatedJob(model="nn", clients=10, clients_per_round=4, rounds=2, local_epochs=1, seed=1)

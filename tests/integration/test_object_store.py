@@ -17,12 +17,14 @@ from metrics.collect.sampler import Sampler
 from serverless.functions.transfer import TransferError, deliver, fetch
 from serverless.storage import DirectorySettings, ObjectMissing, StoreError, open_store
 from serverless.storage.local_server import find_program, start_minio
+from tests.support.tiers import starts
 
 PROGRAMS = ["minio", "juicefs"]
-SERVERS = [pytest.param(program, marks=pytest.mark.slow) for program in PROGRAMS]
+SERVERS = [pytest.param("minio", marks=pytest.mark.exhaustive), "juicefs"]  # MinIO may have to be built first
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def servers(tmp_path_factory):
     """Start each server once, when the first test asks for it."""
     running = {}
@@ -284,6 +286,7 @@ def test_the_server_ends_with_a_parent_that_is_killed(program, servers, tmp_path
             child.kill()
 
 
+@pytest.mark.server
 def test_a_program_that_is_no_server_is_an_error_that_shows_its_last_words(tmp_path, monkeypatch):
     (tmp_path / "minio").write_text("#!/bin/sh\necho 'cannot serve today'\nexit 1\n")
     (tmp_path / "minio").chmod(0o755)

@@ -19,7 +19,7 @@ from serverless.storage.local_server import find_program, start_minio
 from task.job import FederatedJob, PartitionSpec
 from task.weights import sha256
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.server, pytest.mark.training]
 JOB = FederatedJob(clients_per_round=3, rounds=2, local_epochs=1, seed=5)
 
 

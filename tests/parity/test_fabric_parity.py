@@ -45,7 +45,9 @@ def settings(data, directory):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.training
+@pytest.mark.exhaustive
 def test_a_fabric_of_three_platforms_ends_with_the_weights_of_the_bare_loop(mnist_settings, tmp_path):
     for name in ("fabric", "inprocess"):
         (tmp_path / name).mkdir()

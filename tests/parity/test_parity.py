@@ -23,6 +23,7 @@ JOBS = {
     "mlp50 with kept states": replace(NN, model="mlp50", optimizer_state="keep", clients=4, optimizer="nadam"),
     "nn with kept states": replace(NN, optimizer_state="keep", clients=4, clients_per_round=3, batch_size=500),
 }
+OTHER_JOBS = [pytest.param(name, marks=pytest.mark.exhaustive) for name in JOBS if name != "nn"]
 PLATFORMS = {"openwhisk": OpenWhiskSettings, "openfaas": OpenFaasSettings, "google": GoogleSettings}
 
 
@@ -48,8 +49,11 @@ def learn(backend, job, data, directory):
     return sha256(weights), [tuple(row[name] for name in columns) for row in rounds]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.server
+@pytest.mark.training
+@pytest.mark.parametrize(
+    "name", ["nn", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in JOBS if name != "nn")]
+)
 def test_backends_end_with_bit_identical_weights_and_equal_accuracies(name, mnist_settings, tmp_path):
     results = {
         backend: learn(backend, JOBS[name], mnist_settings, tmp_path / backend)
@@ -61,7 +65,9 @@ def test_backends_end_with_bit_identical_weights_and_equal_accuracies(name, mnis
     assert results["flower"] == results["openwhisk"] == (digest, rounds)
 
 
-@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.training
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("platform", ["openfaas", "google"])
 def test_functions_learn_the_same_on_every_platform(platform, mnist_settings, tmp_path):
     expected = learn("inprocess", NN, mnist_settings, tmp_path / "inprocess")

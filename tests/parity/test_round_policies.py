@@ -31,7 +31,8 @@ CASES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.training
 @pytest.mark.parametrize("case", CASES)
 def test_the_weights_are_those_of_the_updates_that_counted_and_every_attempt_has_its_row(
     case, mnist_settings, tmp_path

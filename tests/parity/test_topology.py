@@ -16,6 +16,7 @@ from serverless.platforms.protocol import FunctionSpec
 from serverless.storage import DirectorySettings
 from task.job import FederatedJob
 from task.weights import sha256
+from tests.support.tiers import starts
 
 TRAINING = {"model": "mlp50", "local_epochs": 1, "batch_size": 500, "optimizer_state": "keep"}
 JOB = FederatedJob(**TRAINING, clients=4, clients_per_round=3, rounds=2, seed=3)
@@ -30,6 +31,7 @@ class Learnt(NamedTuple):
 
 
 @pytest.fixture(scope="module")
+@starts("server", "training")
 def learnt(mnist_settings, tmp_path_factory):
     alone, functions = tmp_path_factory.mktemp("inprocess"), tmp_path_factory.mktemp("fedkeeper")
     bare = inprocess.run(JOB, inprocess.InprocessSettings(workers=2, data=mnist_settings), Recorder("bare", alone))
@@ -55,12 +57,10 @@ def learnt(mnist_settings, tmp_path_factory):
     return Learnt(sha256(bare), sha256(weights), functions, *keys)
 
 
-@pytest.mark.slow
 def test_the_weights_are_those_of_the_bare_loop_to_the_last_bit(learnt):
     assert learnt.fedkeeper == learnt.bare
 
 
-@pytest.mark.slow
 def test_invokers_are_billed_for_waiting_for_their_clients(learnt):
     calls = read_run(learnt.directory, "invocations").to_pandas()
     key = ["server_round", "client_id", "attempt"]
@@ -76,7 +76,6 @@ def test_invokers_are_billed_for_waiting_for_their_clients(learnt):
     assert (both["is_cold_y"] == first_asked).all()  # an invoker for each client, warm when it is asked again
 
 
-@pytest.mark.slow
 def test_the_tables_obey_their_laws(learnt):
     tables = {name: read_run(learnt.directory, name).to_pandas() for name in ("rounds", "invocations")}
     for law in LAWS:
@@ -84,7 +83,6 @@ def test_the_tables_obey_their_laws(learnt):
             assert not law.broken(tables).any(), law.text
 
 
-@pytest.mark.slow
 def test_no_copy_and_no_key_stays_behind(learnt):
     assert not list(learnt.directory.glob("store/**/*.safetensors"))
     _, secret = learnt.key.split(":")

@@ -159,6 +159,7 @@ def test_keys_are_made_once_and_only_the_user_can_read_them(tmp_path):
     assert secrets.read_text() == first
 
 
+@pytest.mark.server
 def test_the_certificate_is_good_for_a_client_that_checks(tmp_path):
     stub(tmp_path, "kubectl", "cat >/dev/null </dev/null")
     done = bash(tmp_path, "make_certificate")

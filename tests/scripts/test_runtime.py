@@ -93,6 +93,7 @@ def init_body(code, **value):
     return {"value": {"name": "client", "main": "main", "code": code, "binary": True, "env": {}} | value}
 
 
+@pytest.mark.server
 def test_it_is_initialised_once_and_runs_as_often_as_it_is_asked(tmp_path):
     source = (
         "import os\ndef main(args):\n    print('at work')\n    return {'n': args['n'], 'id': os.environ['__OW_X']}\n"
@@ -109,6 +110,7 @@ def test_it_is_initialised_once_and_runs_as_often_as_it_is_asked(tmp_path):
     assert out.splitlines() == [MARKER, *["at work", MARKER] * 3]
 
 
+@pytest.mark.server
 def test_a_connection_that_is_idle_does_not_hold_up_another_one(tmp_path):
     with container(tmp_path) as it:
         idle, broken = it.connect(), it.connect()
@@ -119,6 +121,7 @@ def test_a_connection_that_is_idle_does_not_hold_up_another_one(tmp_path):
         assert it.post("/run", {"value": {"a": 2}}, idle) == (200, {"a": 2})
 
 
+@pytest.mark.server
 def test_sigterm_ends_a_function_at_work_at_once(tmp_path):
     source = "import time\ndef main(args):\n    print('working', flush=True)\n    time.sleep(600)\n"
     with container(tmp_path) as it:
@@ -130,7 +133,8 @@ def test_sigterm_ends_a_function_at_work_at_once(tmp_path):
         assert it.process.wait(10) == 128 + signal.SIGTERM
 
 
-@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.training
 def test_our_client_function_trains_in_it(tmp_path):
     """The real zip and TensorFlow: what comes out is what the same training gives here."""
     job = FederatedJob(local_epochs=1, seed=3)

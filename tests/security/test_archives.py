@@ -70,6 +70,7 @@ def test_a_link_in_a_zip_does_not_become_one(tmp_path, monkeypatch):
     assert not (home / "out").is_symlink()
 
 
+@pytest.mark.server
 def test_the_embedded_server_answers_an_evil_zip_as_a_failed_action(tmp_path):
     with start_emulator(EmulatorSettings(), tmp_path / "log") as server:
         api, auth = f"{server.api_host}/api/v1/namespaces/_/actions/evil", tuple(server.auth.split(":"))
@@ -81,6 +82,7 @@ def test_the_embedded_server_answers_an_evil_zip_as_a_failed_action(tmp_path):
     assert not (tmp_path / "escaped").exists()
 
 
+@pytest.mark.server
 def test_a_container_obeys_its_server_and_nobody_else_on_the_machine(tmp_path):
     """Its port is open to all users of the machine; a stranger's code would run as the user of the server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -100,6 +102,7 @@ def test_a_container_obeys_its_server_and_nobody_else_on_the_machine(tmp_path):
     assert [answer.status_code for answer in answers] == [404, 404, 200]
 
 
+@pytest.mark.server
 def test_every_container_has_a_secret_of_its_own_that_its_function_does_not_see(tmp_path):
     with start_emulator(EmulatorSettings(), tmp_path / "log") as server:
         auth, tokens = tuple(server.auth.split(":")), set()

@@ -23,6 +23,7 @@ def problems(*words):
     return "\n".join(caught.value.problems)
 
 
+@pytest.mark.server
 def test_the_embedded_server_has_a_key_of_its_own_whatever_the_environment_holds(tmp_path, monkeypatch):
     monkeypatch.setenv("FL_EMULATOR_AUTH", SECRET)
     keys = set()
@@ -33,7 +34,7 @@ def test_the_embedded_server_has_a_key_of_its_own_whatever_the_environment_holds
     assert SECRET not in keys
 
 
-@pytest.mark.slow
+@pytest.mark.server
 def test_a_local_object_store_has_credentials_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIO_ROOT_PASSWORD", SECRET)
     seen = []
@@ -44,6 +45,7 @@ def test_a_local_object_store_has_credentials_of_its_own(tmp_path, monkeypatch):
     assert not {SECRET, "minioadmin"} & set(seen)
 
 
+@pytest.mark.server
 def test_the_embedded_server_does_not_inherit_credentials(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_STORE_PASSWORD", SECRET)
     monkeypatch.setenv("OPENWHISK_AUTH", SECRET)

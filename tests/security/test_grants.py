@@ -11,6 +11,7 @@ from serverless.storage import DirectorySettings, open_store
 from serverless.storage.local_server import start_minio
 from serverless.storage.run_objects import RunObjects
 from task.job import FederatedJob
+from tests.support.tiers import starts
 
 JOB = FederatedJob(clients_per_round=2, rounds=1)
 
@@ -22,6 +23,7 @@ def objects_in(store, grant_s):
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def minio(tmp_path_factory):
     folder = tmp_path_factory.mktemp("minio")
     with start_minio(folder, folder / "log") as server:
@@ -38,7 +40,6 @@ def refused(use, *arguments):
     return caught.value.status == 403
 
 
-@pytest.mark.slow
 def test_a_client_reaches_its_own_data_and_weights_and_nothing_of_its_neighbours(minio):
     store = open_store(minio.settings(), "runs/grants", minio.env)
     objects = objects_in(store, grant_s=60)
@@ -59,7 +60,6 @@ def test_a_client_reaches_its_own_data_and_weights_and_nothing_of_its_neighbours
             assert refused(deliver, forged, b"overwritten")
 
 
-@pytest.mark.slow
 def test_what_is_granted_for_a_second_is_worth_nothing_after_it(minio):
     store = open_store(minio.settings(), "runs/short", minio.env)
     params = urls_of(objects_in(store, grant_s=1).client_params(1, 3, 1))

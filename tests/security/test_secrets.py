@@ -18,8 +18,8 @@ from experiments.config.schema import CONFIGS
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
 from serverless.storage.local_server import start_minio
+from tests.support.tiers import starts
 
-pytestmark = pytest.mark.slow
 # What a credential that was made up during the run looks like: uuid:key, and the signature of a granted URL.
 SHAPES = (rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[\w-]{20,}", rb"X-Amz-Signature=[0-9a-f]+", rb"AKIA[A-Z0-9]{16}")
 ITS_OWN = ("object_store", "MINIO_SECRET_KEY")  # the store must know by what it lets others in
@@ -84,6 +84,7 @@ def found_in(folder, needles):
 
 
 @pytest.fixture
+@starts("server", "training")
 def world(tmp_path, mnist_settings, https_before, ca_file):
     """A platform and a store behind HTTPS, whose secrets we know; returns a way to run an experiment on them."""
     with (

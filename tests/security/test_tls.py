@@ -14,15 +14,18 @@ from serverless.preflight import inside_function
 from serverless.preflight.probe import probing
 from serverless.storage import StoreError, open_store
 from serverless.storage.local_server import start_minio
+from tests.support.tiers import starts
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def emulator(tmp_path_factory):
     with start_emulator(EmulatorSettings(), tmp_path_factory.mktemp("emulator") / "log") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def minio(tmp_path_factory):
     folder = tmp_path_factory.mktemp("minio")
     with start_minio(folder, folder / "log") as server:
@@ -50,7 +53,6 @@ def test_an_environment_variable_does_not_switch_verification_off(emulator, http
         OpenWhiskClient(secured, emulator.auth, OpenWhiskSettings(request_timeout_s=5)).actions()
 
 
-@pytest.mark.slow
 def test_the_stores_client_trusts_the_named_authority_and_nobody_else(minio, https_before, ca_file):
     settings = replace(minio.settings(), endpoint=https_before(minio.endpoint), secure=True, retries=0)
     with pytest.raises(StoreError, match=r"(?i)certificate.*store\.ca_file"):
@@ -60,7 +62,6 @@ def test_the_stores_client_trusts_the_named_authority_and_nobody_else(minio, htt
     assert store.get("x") == b"x"
 
 
-@pytest.mark.slow
 def test_functions_trust_the_authority_that_is_shipped_with_them_and_nobody_else(
     emulator, minio, https_before, ca_file
 ):

@@ -40,7 +40,7 @@ def update(job, data, client_id=0, server_round=1, weights=None, state=None):
     return local_update(job, client_id, server_round, weights, *data, state, NoStopwatch())
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("model", ["nn", "cnn", "mlp50"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "nadam"])
 @pytest.mark.parametrize("num_examples", [60, 57], ids=["whole batches", "last batch short"])
@@ -70,7 +70,7 @@ def test_one_epoch_equals_keras_fit(model, optimizer, num_examples, client_data)
         np.testing.assert_allclose(mine, theirs, atol=1e-5, rtol=0, err_msg=name)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("model", ["nn", "mlp50"])
 def test_an_update_does_not_depend_on_what_the_process_did_before(model, client_data):
     the_job = job(model=model)
@@ -83,7 +83,7 @@ def test_an_update_does_not_depend_on_what_the_process_did_before(model, client_
     assert sha256(first.weights) != sha256(other_order.weights)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("model", ["nn", "mlp50"])
 @pytest.mark.parametrize("optimizer", ["adam", "nadam"])
 def test_kept_optimizer_state_goes_on_where_it_stopped(model, optimizer, client_data):
@@ -96,7 +96,7 @@ def test_kept_optimizer_state_goes_on_where_it_stopped(model, optimizer, client_
     assert sha256(second.weights) != sha256(fresh.weights)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_training_lowers_the_loss(client_data):
     one, many = (update(job(local_epochs=epochs), client_data).train_loss for epochs in (1, 5))
     assert many < one / 2

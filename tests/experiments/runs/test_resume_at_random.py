@@ -11,7 +11,7 @@ from metrics.collect.tables import load
 from task.data import load_mnist
 from tests.support.replay import counted, replay
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_survives")]
+pytestmark = [pytest.mark.server, pytest.mark.training, pytest.mark.fault, pytest.mark.usefixtures("nothing_survives")]
 
 KILLS, ROUNDS = 3, 30
 WORDS = (

@@ -11,7 +11,7 @@ import pytest
 from experiments.config.schema import CONFIGS
 from metrics.collect.tables import load
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_survives")]
+pytestmark = pytest.mark.usefixtures("nothing_survives")
 
 # Optimizer states that are kept, and clients that do not take part in every round: both must be restored.
 JOB = ("clients=5", "clients_per_round=3", "optimizer=adam", "optimizer_state=keep", "seeds=[3]")
@@ -87,6 +87,7 @@ def test_the_bare_loop_goes_on_after_its_last_whole_round(
     assert not (tmp_path / "broken" / "earlier").exists()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("backend", ["openwhisk", "flower"])
 def test_other_backends_go_on_too(start, run, wait_for_rounds, tmp_path, nothing_survives, backend):
     words = (*JOB, *IN_TENSORFLOW, "rounds=5")

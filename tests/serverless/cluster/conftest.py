@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from serverless.cluster import ClusterSettings
+from tests.support.tiers import starts
 
 STARTED = "2026-03-01T12:00:00Z"
 STARTED_AT = 1772366400.0
@@ -144,6 +145,7 @@ class ApiServer:
 
 
 @pytest.fixture
+@starts("server")
 def api_server() -> Iterator[ApiServer]:
     """A healthy cluster: a controller, a store, and whatever the test adds."""
     state = ApiServer()

@@ -30,7 +30,7 @@ def run(data, directory, cluster):
     return sha256(keeper.run(JOB, settings, Recorder("run", directory)))
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_watched_run_learns_the_same_and_an_api_server_in_trouble_does_not_stop_it(
     api_server, kube, settings, mnist_settings, tmp_path
 ):

@@ -13,6 +13,7 @@ import requests
 
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
+from tests.support.tiers import starts
 
 
 @dataclass
@@ -94,6 +95,7 @@ def tools():
 
 
 @pytest.fixture
+@starts("server")
 def start(tmp_path):
     """Start servers with settings of the test's own."""
     with ExitStack() as stack:
@@ -107,6 +109,7 @@ def start(tmp_path):
 
 
 @pytest.fixture(scope="module")
+@starts("server")
 def whisk(tmp_path_factory):
     """One server for the tests of a module that need nothing special."""
     settings = EmulatorSettings(invocations_per_minute=100_000, concurrent_invocations=1_000)

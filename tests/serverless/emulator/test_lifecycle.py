@@ -37,6 +37,7 @@ def traces(pid):
     return [*Path(tempfile.gettempdir()).glob(f"fl-emulator-{pid}-*"), *groups]
 
 
+@pytest.mark.server
 def test_the_launcher_leaves_nothing(tmp_path):
     with start_emulator(EmulatorSettings(), tmp_path / "deep" / "emulator.log") as handle:
         container = put_and_call(handle.api_host, handle.auth)
@@ -58,6 +59,7 @@ def test_the_launcher_stops_a_server_that_is_busy_and_has_a_queue(start, whisk):
     # the fixture's end stops it; a server that waits for its functions would run into the time-out and be killed
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_busy_server_and_its_containers(number):
     with subprocess.Popen(PROGRAM, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
@@ -72,6 +74,7 @@ def test_a_signal_ends_a_busy_server_and_its_containers(number):
     assert not traces(ready["pid"])
 
 
+@pytest.mark.server
 def test_kill_9_ends_running_and_paused_containers_too(tools, tmp_path):
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({"pause_after_s": 0.1}))
@@ -93,6 +96,7 @@ def test_kill_9_ends_running_and_paused_containers_too(tools, tmp_path):
         assert not traces(ready["pid"]), "the next server clears away what a killed one left"
 
 
+@pytest.mark.server
 def test_it_ends_with_its_parent(tools, tmp_path):
     parent = subprocess.Popen(
         [
@@ -124,6 +128,7 @@ def test_every_start_has_a_key_of_its_own_and_none_is_in_the_process_list(start)
     assert first.handle.auth.split(":")[1] not in log.read_text()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("by_file", [True, False])
 def test_a_key_can_be_given_by_file_or_variable(tmp_path, by_file):
     key = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:secret"
@@ -139,6 +144,7 @@ def test_a_key_can_be_given_by_file_or_variable(tmp_path, by_file):
     assert answer.status_code == 200
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -162,6 +168,7 @@ def test_it_refuses_to_start_and_says_why(tmp_path, arguments, says):
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.server
 def test_another_address_with_a_key_of_ones_own(tmp_path):
     file = tmp_path / "key"
     file.write_text("me:secret")
@@ -174,6 +181,7 @@ def test_another_address_with_a_key_of_ones_own(tmp_path):
     assert answer.status_code == 200
 
 
+@pytest.mark.server
 def test_a_launch_that_fails_shows_the_log(tmp_path, monkeypatch):
     (tmp_path / "aiohttp.py").write_text("raise ImportError('no server today')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

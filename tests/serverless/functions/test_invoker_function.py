@@ -11,6 +11,7 @@ import pytest
 from serverless.functions import invoker
 from serverless.functions.openwhisk import call as openwhisk_call
 from serverless.functions.transfer import TransferError
+from tests.support.tiers import starts
 
 KEY = "uuid:a-secret-key"
 RECORD = {"activationId": "a1", "response": {"success": True, "result": {"answer": 42}}}
@@ -49,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
+@starts("server")
 def api():
     with Api() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

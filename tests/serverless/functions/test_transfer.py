@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from serverless.functions import over_http, transfer
 from serverless.functions.transfer import TransferError, deliver, fetch
+from tests.support.tiers import starts
 
 SIGNED = "X-Amz-Signature=7f3a"
 
@@ -87,6 +88,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
+@starts("server")
 def server(monkeypatch):
     monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
     monkeypatch.setattr(transfer, "PATIENCE_S", 20)
@@ -279,6 +281,7 @@ def test_no_signature_is_shown(server, monkeypatch, step):
     assert "7f3a" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.server
 def test_a_server_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
     monkeypatch.setattr(over_http, "READ_WITHIN_S", 0.1)

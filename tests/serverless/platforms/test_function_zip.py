@@ -25,7 +25,7 @@ def test_equal_sources_give_equal_zips_of_a_few_kilobytes(wrapper):
     assert not [name for name in names if "__pycache__" in name or name.startswith(("experiments", "baselines"))]
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("engine", ["tensorflow", "numpy"])
 @pytest.mark.parametrize("wrapper", ["openwhisk/client", "openwhisk/aggregator"])
 def test_the_zip_holds_all_of_ours_that_the_function_needs_and_imports_its_engine(wrapper, engine, tmp_path):

@@ -13,12 +13,14 @@ from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.openwhisk.deploy import open_openwhisk
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, PlatformError
+from tests.support.tiers import starts
 
 ACTION = FunctionSpec("client", memory_mb=512, timeout_s=2)
 DROP = (None, None)
 
 
 @pytest.fixture
+@starts("server")
 def server():
     """Serves ``server.answers`` in turn (status, JSON or text); DROP closes the connection without an answer."""
 

@@ -29,6 +29,7 @@ from serverless.settings import ServerlessSettings
 from serverless.storage import DirectorySettings, MinioSettings, open_store
 from task.data import DataSettings
 from task.job import FederatedJob
+from tests.support.tiers import starts
 
 SMALL = FunctionSpec("client", memory_mb=128, timeout_s=10)
 JOB = FederatedJob(model="mlp50", clients_per_round=3, rounds=1)
@@ -50,6 +51,7 @@ def client(server, **changes):
 
 
 @pytest.fixture
+@starts("server")
 def start(tmp_path):
     """Start servers with limits of the test's own."""
     with ExitStack() as stack:
@@ -107,6 +109,7 @@ def test_a_platform_that_is_well_passes_each_step(start):
     assert {f.verdict for f in found} == {"ok"}
 
 
+@pytest.mark.server
 def test_a_name_without_address_and_a_port_without_server_are_told_apart():
     unknown = last(reach(OpenWhiskClient("https://no-such-host.invalid", "a:b")))
     assert (unknown.check, unknown.verdict) == ("address", "failed")
@@ -118,6 +121,7 @@ def test_a_name_without_address_and_a_port_without_server_are_told_apart():
     assert "cannot be reached" in closed.found
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("body", [None, {"*": {"description": "a shop"}}, ["no object"]])
 def test_a_server_that_is_no_openwhisk(body):
     with answering(body) as port:
@@ -159,6 +163,7 @@ def test_limits_are_learnt_from_the_namespace(start):
     assert limits.learn(client(server)) == Limits(300, 90.0, 7, 3)
 
 
+@pytest.mark.server
 def test_what_an_older_namespace_does_not_tell_comes_from_the_system_or_stays_unknown():
     rates = {"invocationsPerMinute": 60, "concurrentInvocations": 30, "firesPerMinute": 60}
     system = {"limits": {"max_action_memory": 512 << 20, "max_action_duration": 300_000}}
@@ -204,6 +209,7 @@ def test_an_invoker_is_an_invocation_too():
 # --- the store
 
 
+@pytest.mark.server
 def test_a_store_that_works_and_one_that_is_dead(tmp_path, monkeypatch):
     opened = open_here(DirectorySettings(tmp_path), "preflight-a")
     assert opened.finding.verdict == "ok"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from serverless.register.clients import Client, open_register
+from tests.support.tiers import starts
 
 _NUMBERS = itertools.count()
 
@@ -22,12 +23,13 @@ _postgres = _load("postgres")
 
 
 @pytest.fixture(scope="session")
+@starts("server")
 def postgres_server():
     with _postgres.postgres() as server:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def where(request, tmp_path, monkeypatch):
     """The arguments that open a register of this test's own."""
     federation = f"run-{next(_NUMBERS)}"

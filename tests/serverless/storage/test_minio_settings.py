@@ -83,6 +83,7 @@ def in_full(error):
     return "".join(traceback.format_exception(error)) + repr(error)
 
 
+@pytest.mark.server
 @pytest.mark.timeout(20)
 def test_a_refused_connection_is_an_error_in_bounded_time():
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -94,6 +95,7 @@ def test_a_refused_connection_is_an_error_in_bounded_time():
     assert SECRET not in in_full(caught.value)
 
 
+@pytest.mark.server
 @pytest.mark.timeout(20)
 def test_a_server_that_never_answers_is_an_error_in_bounded_time():
     with (
@@ -104,6 +106,7 @@ def test_a_server_that_never_answers_is_an_error_in_bounded_time():
     assert SECRET not in in_full(caught.value)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_server_that_fails_is_asked_as_often_as_the_settings_say(retries):
     with answering(503) as (port, asked), pytest.raises(StoreError):
@@ -136,6 +139,7 @@ def certificate(tmp_path_factory):
     return folder
 
 
+@pytest.mark.server
 def test_https_trusts_the_ca_file_and_nobody_else(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "ca.pem", certificate / "key.pem")
@@ -149,6 +153,7 @@ def test_https_trusts_the_ca_file_and_nobody_else(certificate):
     assert store.grant("x", "GET", 60).startswith(f"https://127.0.0.1:{port}/serverless-fl/runs/a/x?")
 
 
+@pytest.mark.server
 def test_nothing_that_is_shown_of_a_store_holds_its_secret():
     with answering(200) as (port, _):
         store = open_store(settings(port), "runs/a", ENV)
@@ -157,6 +162,7 @@ def test_nothing_that_is_shown_of_a_store_holds_its_secret():
     assert SECRET not in store.grant("x", "PUT", 60)
 
 
+@pytest.mark.server
 def test_urls_are_granted_for_the_endpoint_of_the_functions_without_asking_anyone():
     with answering(200) as (port, asked):
         store = open_store(settings(port, functions_endpoint="minio.inside:9000"), "runs/a", ENV)

@@ -74,7 +74,7 @@ def question(mnist):
     return mnist.train_images[:227], mnist.train_labels[:227], batch_order(job, 0, 1, 227)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_both_engines_give_the_same_weights_states_losses_and_verdicts(optimizer, question, mnist):
     start = initial_weights("mlp50", 0)

@@ -258,6 +258,7 @@ def sends(data, *, promised=None, status=200):
     return reply
 
 
+@pytest.mark.server
 def test_keras_archive_is_downloaded(no_keras_files, mnist_cache, monkeypatch):
     archive = as_npz(mnist.read(mnist_cache))
     monkeypatch.setattr(downloads, "KERAS_SHA256", hashlib.sha256(archive).hexdigest())
@@ -266,6 +267,7 @@ def test_keras_archive_is_downloaded(no_keras_files, mnist_cache, monkeypatch):
         mnist.verify(downloads.from_keras(), "keras")
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
@@ -281,6 +283,7 @@ def test_a_server_that_lies_or_stops_is_refused(no_keras_files, monkeypatch, rep
             downloads.from_keras()
 
 
+@pytest.mark.server
 def test_a_server_that_refuses_connections_is_an_error(no_keras_files, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -289,6 +292,7 @@ def test_a_server_that_refuses_connections_is_an_error(no_keras_files, monkeypat
         downloads.from_keras()
 
 
+@pytest.mark.server
 def test_a_server_that_never_answers_is_given_up(no_keras_files, monkeypatch):
     monkeypatch.setattr(downloads, "ANSWER_WITHIN_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -308,6 +312,7 @@ def test_a_name_look_up_that_hangs_is_given_up(no_keras_files, monkeypatch):
         hang.set()
 
 
+@pytest.mark.server
 def test_a_download_that_trickles_is_given_up(no_keras_files, monkeypatch):
     monkeypatch.setattr(downloads, "DOWNLOAD_WITHIN_S", 0.0)
     with http_server(sends(os.urandom(3 << 20))) as url:

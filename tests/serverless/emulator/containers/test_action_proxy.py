@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from serverless.emulator.containers import action_proxy
+from tests.support.tiers import starts
 
 MARKER = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 ENV_CODE = "import os\ndef main(args):\n    print('out')\n    return {k: os.environ.get(k) for k in args['names']}\n"
@@ -43,6 +44,7 @@ class Proxy:
 
 
 @pytest.fixture
+@starts("server")
 def container(tmp_path):
     started = Proxy(tmp_path)
     yield started
@@ -89,6 +91,7 @@ def test_unicode_goes_through(container):
     assert out.splitlines()[0] == "größer 🙂"
 
 
+@pytest.mark.server
 def test_it_does_not_outlive_a_server_that_ended_before_it_began(tmp_path):
     orphan = Proxy(tmp_path, parent=1 if os.getppid() != 1 else 2)
     _, err = orphan.process.communicate(timeout=10)
@@ -96,6 +99,7 @@ def test_it_does_not_outlive_a_server_that_ended_before_it_began(tmp_path):
     assert "has ended" in err
 
 
+@pytest.mark.server
 def test_it_is_a_program_of_the_standard_library(tmp_path):
     """What the proxy imports is in the process of every function: nothing of ours or of third parties may be."""
     code = (

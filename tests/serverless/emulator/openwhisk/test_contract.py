@@ -118,7 +118,7 @@ def test_the_description_holds(case, furnished):
     check(case, furnished)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @schema.parametrize()
 @settings(EVERY_TIME, max_examples=300)
 def test_the_description_holds_for_long(case, furnished):
