@@ -7,6 +7,7 @@ PYTHON ?= python3
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 BIN := .venv/bin
 READY := .venv/.ready
+PACKAGES := --constraint constraints.txt --editable '.[dev]'
 TESTS ?= tests
 # Each worker takes whole files, so that the tests of a file share its servers.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 20 $(TESTS)
@@ -37,9 +38,8 @@ venv: $(READY) ## Make .venv with the pinned packages
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	if $(BIN)/python -m pip install --quiet --constraint constraints.txt uv; \
-	then $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'; \
-	else $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'; fi
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv && $(BIN)/uv pip install --quiet $(PACKAGES) \
+	|| $(BIN)/python -m pip install --quiet $(PACKAGES) # uv needs half of the time, but does not read pip's settings
 	touch $@
 
 data: .cache/mnist/.ready ## Fetch MNIST once, and verify it

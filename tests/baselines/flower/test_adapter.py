@@ -32,6 +32,7 @@ def run(directory: Path, **settings) -> None:
     flower.run(JOB, FlowerSettings(DataSettings(directory), **settings), Recorder("run-1", directory))
 
 
+@pytest.mark.server
 def test_a_superlink_that_ends_is_told_with_the_end_of_its_log(command, tmp_path):
     command("import sys; sys.exit('this port is taken')")
 
@@ -39,6 +40,7 @@ def test_a_superlink_that_ends_is_told_with_the_end_of_its_log(command, tmp_path
         run(tmp_path)
 
 
+@pytest.mark.server
 def test_a_superlink_that_never_serves_is_given_up(command, tmp_path):
     command("import time; time.sleep(600)")
 
@@ -46,6 +48,7 @@ def test_a_superlink_that_never_serves_is_given_up(command, tmp_path):
         run(tmp_path, startup_timeout_s=0.5)
 
 
+@pytest.mark.server
 def test_a_server_app_that_never_starts_is_told(command, tmp_path, monkeypatch):
     command("print('no such app')")
     monkeypatch.setattr(federation.Federation, "start_superlink", lambda self: None)
@@ -63,6 +66,7 @@ def test_what_cannot_run_is_refused_before_anything_is_started(command, tmp_path
     assert list(tmp_path.iterdir()) == [tmp_path / "command"]
 
 
+@pytest.mark.server
 def test_a_result_of_an_earlier_run_in_the_folder_is_not_taken_for_this_one(command, tmp_path):
     command("import sys; sys.exit(1)")
     for name in ("final.safetensors", "flower_serving", "flower_error.txt"):
@@ -74,6 +78,7 @@ def test_a_result_of_an_earlier_run_in_the_folder_is_not_taken_for_this_one(comm
     assert not (tmp_path / "final.safetensors").exists()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("runtime", ["simulation", "deployment"])
 def test_flower_is_told_how_many_nodes_and_workers_there_are(command, tmp_path, monkeypatch, runtime):
     calls = tmp_path / "calls"
