@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-SERVERS = ("serverless.emulator", "serverless/emulator/proxy.py", "flower-superlink", "minio", "juicefs", "postgres")
+SERVERS = ("serverless.emulator", "action_proxy.py", "flower-superlink", "minio", "juicefs", "postgres")
 RUNS = ("experiments.run", "experiments.child", "flower-simulation", "flwr-simulation")
 TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
