@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 SERVERS = ("serverless.emulator", "action_proxy.py", "flower-superlink", "minio", "juicefs", "postgres")
-RUNS = ("experiments.run", "experiments.child", "flower-simulation", "flwr-simulation")
+RUNS = ("experiments.run", "experiments.runs.child", "flower-simulation", "flwr-simulation")
 TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
