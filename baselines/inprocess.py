@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from baselines import inprocess_worker
+from baselines.inprocess_worker import Answer, train_client, worker
 from baselines.resume_point import rounds_left, start_of
 from machine.clocks import now
 from metrics.collect.phases import RoundClock
@@ -51,7 +51,7 @@ class InprocessSettings:
 class _Arrived:
     """An answer and when the controller had it."""
 
-    answer: inprocess_worker.Answer
+    answer: Answer
     at: float
 
 
@@ -72,7 +72,7 @@ def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> W
         pool = _start_pool(job, settings)
     with pool:
         for server_round in rounds_left(job, point):
-            weights, evaluation = _round(job, server_round, weights, states, mnist, pool, recorder)
+            weights, evaluation = _round(job, settings.data, server_round, weights, states, mnist, pool, recorder)
             if job.reached(evaluation.test_accuracy):
                 break
     return weights
@@ -80,6 +80,7 @@ def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> W
 
 def _round(
     job: FederatedJob,
+    data: DataSettings,
     server_round: int,
     weights: Weights,
     states: dict[int, bytes],
@@ -94,7 +95,9 @@ def _round(
         blob = dumps(weights)
 
     sent = now()
-    futures = [pool.submit(inprocess_worker.work, client, server_round, blob, states.get(client)) for client in clients]
+    futures = [
+        pool.submit(train_client, job, data, client, server_round, blob, states.get(client)) for client in clients
+    ]
     sent_at = now()
     arrived = {done.answer.client_id: done for done in map(_arrival, as_completed(futures))}
     clock.add_fan_out(sent, now(), [done.answer.work for done in arrived.values()], sent_at=sent_at)
@@ -140,7 +143,7 @@ def _round(
     return weights, evaluation
 
 
-def _arrival(future: Future[inprocess_worker.Answer]) -> _Arrived:
+def _arrival(future: Future[Answer]) -> _Arrived:
     return _Arrived(future.result(), now())
 
 
@@ -166,11 +169,11 @@ def _start_pool(job: FederatedJob, settings: InprocessSettings) -> ProcessPoolEx
     pool = ProcessPoolExecutor(
         settings.workers,
         mp_context=get_context("spawn"),
-        initializer=inprocess_worker.start,
+        initializer=worker,
         initargs=(job, settings.data),
     )
     with _environment(FL_PROCESS_ROLE="client", **ONE_THREAD):
-        for ready in [pool.submit(inprocess_worker.is_ready) for _ in range(settings.workers)]:
+        for ready in [pool.submit(os.getpid) for _ in range(settings.workers)]:
             ready.result()
     return pool
 

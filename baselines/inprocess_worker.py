@@ -1,8 +1,9 @@
-"""A worker process of the bare loop: it holds the data and trains one client after the other."""
+"""A worker process of the bare loop: it reads the data once and trains one client after the other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from machine.clocks import now
 from metrics.collect.probe import Probe, WorkReport
@@ -27,47 +28,46 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class _Worker:
-    """What a worker process knows."""
+class Worker:
+    """The data of a worker process, and when it was ready, in seconds since the epoch."""
 
-    job: FederatedJob
     mnist: Mnist
     partition: Partition
     ready_at: float
 
 
-_workers: list[_Worker] = []
-
-
-def start(job: FederatedJob, data: DataSettings) -> None:
-    """Make this process a worker: import the model's engine, read the images, deal them."""
+@cache
+def worker(job: FederatedJob, data: DataSettings) -> Worker:
+    """Return the worker of this process; the first call imports the model's engine, reads the images and deals them."""
     load_engine(engine_name(job.model))
     mnist = load_mnist(data)
     partition = make_partition(job, mnist.train_labels)
-    _workers.append(_Worker(job, mnist, partition, ready_at=now()))
+    return Worker(mnist, partition, ready_at=now())
 
 
-def is_ready() -> bool:
-    """Whether this process is a worker; asked so that the pool starts it."""
-    return bool(_workers)
-
-
-def work(client_id: int, server_round: int, weights: bytes, optimizer_state: bytes | None) -> Answer:
+def train_client(
+    job: FederatedJob,
+    data: DataSettings,
+    client_id: int,
+    server_round: int,
+    weights: bytes,
+    optimizer_state: bytes | None,
+) -> Answer:
     """Train one client on its part of the images.
 
     Parameters
     ----------
     weights, optimizer_state
-        The global weights, and what this client's last answer said (``None``: a fresh start), as safetensors.
+        The global weights, and the state in this client's last answer (``None``: a fresh start), as safetensors.
     """
-    me = _workers[0]
+    me = worker(job, data)
     probe = Probe(ready_at=me.ready_at)
     with probe.phase("fetch"):
         mine = me.partition.indices[client_id]
         images, labels = me.mnist.train_images[mine], me.mnist.train_labels[mine]
         start_weights = loads(weights)
         state = None if optimizer_state is None else loads(optimizer_state)
-    update = local_update(me.job, client_id, server_round, start_weights, images, labels, state, probe)
+    update = local_update(job, client_id, server_round, start_weights, images, labels, state, probe)
     with probe.phase("store"):
         encoded = dumps(update.weights)
         kept = None if update.optimizer_state is None else dumps(update.optimizer_state)

@@ -1,7 +1,7 @@
-"""Processes of a run: that none is lost, none survives, and the CPU time of each is counted.
+"""Finds, ends and accounts for every process that a run starts, daemons included.
 
-Linux hands an orphan to its nearest ancestor that asked for it (a subreaper, man 2 prctl). The process of a run and
-the one that watches it both ask: whatever a backend starts, daemons too, can be found, ended and accounted for.
+Linux gives an orphan to its nearest ancestor that asked for orphans (a subreaper, man 2 prctl). The process of a run
+and the process that watches it both ask, so that no descendant is lost to process 1.
 """
 
 from __future__ import annotations
@@ -16,50 +16,48 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+from machine.tether import PR_SET_PDEATHSIG, prctl
+
+_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37  # linux/prctl.h
 _POLL_S = 0.02
 _KILL_PATIENCE_S = 10.0
 
 
 @contextmanager
 def adopting_orphans() -> Iterator[None]:
-    """Let orphaned descendants become children of this process instead of init's, as long as this is entered.
+    """Let orphaned descendants become children of this process instead of process 1's, until the block is left.
+
+    Blocks may be nested: each leaves behind what was set before it.
 
     Raises
     ------
     OSError
         If the system refuses.
     """
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    before = ctypes.c_int()
+    prctl(_PR_GET_CHILD_SUBREAPER, ctypes.addressof(before))
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
         yield
     finally:
-        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+        prctl(_PR_SET_CHILD_SUBREAPER, before.value)
 
 
 def end_with_parent(parent_pid: int) -> None:
-    """Have this process sent SIGTERM when its parent dies, also by ``kill -9``; at once if it is dead already.
+    """Have SIGTERM sent to this process when its parent ends, also by ``kill -9``; at once if it has ended already.
 
     Parameters
     ----------
     parent_pid
         The parent as it was when this process was started.
     """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent_pid:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0):
-        code = ctypes.get_errno()
-        raise OSError(code, f"prctl({option}): {os.strerror(code)}")
-
-
 def descendants(keep: Collection[int] = ()) -> list[psutil.Process]:
-    """Return the living descendants of this process, less those in ``keep`` and theirs."""
+    """Return the living descendants of this process, without the children in ``keep`` and their descendants."""
     found: list[psutil.Process] = []
     for child in psutil.Process().children():
         if child.pid not in keep:
@@ -69,28 +67,28 @@ def descendants(keep: Collection[int] = ()) -> list[psutil.Process]:
 
 
 def end_descendants(keep: Collection[int] = (), *, grace_s: float = 0.0, patience_s: float = 5.0) -> list[str]:
-    """End and reap every descendant: asked first (SIGTERM), killed if that does not help.
+    """End and reap every descendant: it is asked to end (SIGTERM), and killed if it does not.
 
     Parameters
     ----------
     keep
-        Process ids of children that are none of our business.
+        Process ids of children that are left alone, with their descendants.
     grace_s
-        Seconds that they have to end by themselves.
+        Seconds that the others have to end by themselves.
     patience_s
-        Seconds that they have from being asked to being killed.
+        Seconds from the request to end until they are killed.
 
     Returns
     -------
     list of str
-        What had to be ended, as ``<pid> <name>``.
+        The processes that did not end by themselves, as ``<pid> <name>``.
     """
     start = time.monotonic()
     ended: dict[psutil.Process, str] = {}
     while left := [process for process in descendants(keep) if not _is_reaped(process)]:
         elapsed_s = time.monotonic() - start
         if elapsed_s > grace_s + patience_s + _KILL_PATIENCE_S:
-            break  # nothing ends a process that the kernel holds
+            break  # a process that waits inside the kernel cannot be ended
         for process in left if elapsed_s >= grace_s else []:
             with suppress(psutil.NoSuchProcess):
                 if process not in ended:
@@ -104,7 +102,7 @@ def end_descendants(keep: Collection[int] = (), *, grace_s: float = 0.0, patienc
 
 
 def _is_reaped(process: psutil.Process) -> bool:
-    """Reap a process if it is a dead child of ours; dead ones of others are theirs, or ours a moment later."""
+    """Reap a dead child; a dead child of another process is left to it, until that ends and we adopt the child."""
     try:
         return os.waitpid(process.pid, os.WNOHANG)[0] == process.pid
     except ChildProcessError:
@@ -112,6 +110,6 @@ def _is_reaped(process: psutil.Process) -> bool:
 
 
 def cpu_seconds_of_children() -> float:
-    """Return user and system CPU seconds of all reaped descendants of this process, ever."""
+    """Return user and system CPU seconds of all descendants of this process that were reaped since it started."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -1,15 +1,19 @@
 """The processes of one federation: started in a folder of their own, found by it, and ended whatever happens.
 
-Flower and Ray start processes in sessions of their own, some outlive the process that started them, and some overwrite
-their environment with a title. What stays is the folder that they work in.
+Flower and Ray start processes in sessions of their own. Some outlive the process that started them, and some overwrite
+their environment with a title. What all of them keep is the folder that they work in.
+
+Usage, for the process that ends a federation when the process that started it was killed::
+
+    python -m baselines.flower.processes FOLDER
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,12 +23,12 @@ from pathlib import Path
 
 import psutil
 
+from machine.processes import adopting_orphans
+
 HOME = "FLWR_HOME"
 _END_TIMEOUT_S = 20.0
-_BURIAL_TIMEOUT_S = 2.0
+_REAP_TIMEOUT_S = 2.0
 _POLL_S = 0.02
-_PR_SET_CHILD_SUBREAPER = 36  # man 2 prctl
-_PR_GET_CHILD_SUBREAPER = 37
 _SHORT = "/tmp"  # noqa: S108 # nosec B108 # sockets need a short path; mkdtemp makes private folders
 
 
@@ -51,7 +55,6 @@ class Processes:
         self.folder = Path(tempfile.mkdtemp(prefix="fl-flower-", dir=_SHORT)).resolve()
         self._guard = _start_guard(self.folder)
         self._environment = {**os.environ, **environment, HOME: str(self.folder), "RAY_TMPDIR": str(self.folder)}
-        self._adopted = _adopt_orphans(True)
 
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command in a session of its own, so that a Ctrl-C in the terminal reaches this process only."""
@@ -78,18 +81,21 @@ class Processes:
             assert self._guard.stdin is not None
             self._guard.stdin.close()
             self._guard.wait()
-            _adopt_orphans(self._adopted)
-        _bury(sessions)
+        _reap(sessions)
 
 
 @contextlib.contextmanager
 def processes(log: Path, environment: Mapping[str, str]) -> Iterator[Processes]:
-    """Give processes that are ended with the block, however it is left."""
-    started = Processes(log, environment)
-    try:
-        yield started
-    finally:
-        started.end()
+    """Give processes that are ended with the block, however it is left.
+
+    Orphans among them are adopted meanwhile, because only a parent can collect the exit status of a process.
+    """
+    with adopting_orphans():
+        started = Processes(log, environment)
+        try:
+            yield started
+        finally:
+            started.end()
 
 
 def of(folder: Path) -> list[psutil.Process]:
@@ -129,9 +135,9 @@ def end_all(folder: Path) -> set[int]:
 
 
 def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
-    """Start the process that cleans up if this one is killed and cannot: the end of its input tells it."""
+    """Start the process that cleans up if this one is killed and cannot: it waits for the end of its input."""
     return subprocess.Popen(
-        [sys.executable, "-m", "baselines.flower.cleanup_guard", str(folder)],
+        [sys.executable, "-m", "baselines.flower.processes", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -139,24 +145,23 @@ def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _adopt_orphans(adopt: bool) -> bool:
-    """Become, or cease to be, the parent of descendants whose own parent has ended; return whether this one was.
-
-    Only a parent can bury the dead. Elsewhere than on Linux init does it.
-    """
-    if sys.platform != "linux":
-        return False
-    libc, before = ctypes.CDLL(None), ctypes.c_int()
-    libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(adopt), 0, 0, 0)
-    return bool(before.value)
-
-
-def _bury(sessions: set[int]) -> None:
+def _reap(sessions: set[int]) -> None:
     """Collect the exit status of adopted orphans: of these sessions only, a caller's own children are not touched."""
-    deadline = time.monotonic() + _BURIAL_TIMEOUT_S
+    deadline = time.monotonic() + _REAP_TIMEOUT_S
     for child in psutil.Process().children():
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             if os.getsid(child.pid) in sessions:
                 while not os.waitpid(child.pid, os.WNOHANG)[0] and time.monotonic() < deadline:
                     time.sleep(_POLL_S)
+
+
+def _guard(folder: Path) -> None:
+    """Wait for the end of the input, then end the processes of ``folder``."""
+    for sent_to_a_whole_group in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sent_to_a_whole_group, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    end_all(folder)
+
+
+if __name__ == "__main__":
+    _guard(Path(sys.argv[1]))

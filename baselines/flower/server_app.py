@@ -16,6 +16,7 @@ from baselines.flower.optimizer_states import give_states
 from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan, plan_of
 from baselines.flower.strategy import OrderedFedAvg
 from baselines.resume_point import rounds_left, start_of
+from machine.files import write_whole
 from metrics.collect.recorder import Recorder
 from task.data import load_mnist
 from task.engines.engine import engine_name, load_engine
@@ -111,7 +112,5 @@ def match(partitions: Iterable[tuple[int, int]], clients: int) -> dict[int, int]
 
 
 def _leave(plan: Plan, name: str, content: bytes) -> None:
-    """Write a file whole or not at all: the adapter looks for it while it is written."""
-    aside = plan.directory / f".{name}.part"
-    aside.write_bytes(content)
-    aside.rename(plan.directory / name)
+    """Leave a file for the adapter, which looks for it while it is written and only while this machine runs."""
+    write_whole(plan.directory / name, content, durable=False)

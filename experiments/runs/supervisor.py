@@ -24,24 +24,19 @@ from experiments.runs.stop_request import StopRequest
 from machine.clocks import now
 from machine.processes import adopting_orphans, cpu_seconds_of_children, end_descendants
 from metrics.collect.sampler import CONTROLLER, ROLE_VARIABLE, Sampler
+from task.engines.runtime import ONE_THREAD
 
 CHILD = (sys.executable, "-m", "experiments.runs.child")
 _STOP_PATIENCE_S = 20.0  # from asking a run to stop, or from its own end being known, to killing it
 _ORPHAN_GRACE_S = 1.0
 
-# One thread per client: more would make a client's floating-point sums depend on the machine, and its CPU time on its
-# neighbours. No GPU, no hash randomisation; a crash in native code leaves a trace in the log.
+# No hash randomisation; a crash in native code leaves a trace in the log.
 ENVIRONMENT: Mapping[str, str] = {
+    **ONE_THREAD,
     ROLE_VARIABLE: CONTROLLER,
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
     "PYTHONFAULTHANDLER": "1",
     "PYTHONHASHSEED": "0",
     "PYTHONUNBUFFERED": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
 }
 
 

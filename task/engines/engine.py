@@ -1,7 +1,7 @@
-"""What does the arithmetic of a model: TensorFlow, or NumPy alone where a worker must start fast and stay small.
+"""Engines, the modules that compute a model: TensorFlow, or NumPy alone for a worker that starts fast and stays small.
 
-An engine is a module. The model decides which one, so that every backend learns with the same; a process never imports
-one that its models do not need: TensorFlow takes seconds to start and some 500 MB, NumPy a tenth of a second and 30 MB.
+The model decides which engine, so that every backend learns with the same one. A process never imports an engine that
+its models do not need: TensorFlow takes seconds to start and some 500 MB, NumPy a tenth of a second and 30 MB.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class Trainer(Protocol):
 
 
 class Engine(Protocol):
-    """What a module must have to be an engine."""
+    """The functions that a module must have to be an engine."""
+
+    def use_one_thread(self) -> None:
+        """Make this process compute with one thread from now on."""
 
     def trainer(self, model: ModelName, optimizer: OptimizerName, learning_rate: float, batch_size: int) -> Trainer:
         """Return the training loop; it is made, and compiled, once per process."""
@@ -59,5 +62,10 @@ def engine_name(model: ModelName) -> EngineName:
 
 
 def load_engine(name: EngineName) -> Engine:
-    """Import an engine, ready to work with one thread; quick if the process has it already."""
-    return cast(Engine, import_module(f"task.engines.{name}_engine"))
+    """Import an engine and limit this process to one thread; quick if both has happened already.
+
+    Every process that trains or evaluates comes through here before it computes.
+    """
+    engine = cast(Engine, import_module(f"task.engines.{name}_engine"))
+    engine.use_one_thread()
+    return engine

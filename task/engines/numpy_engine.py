@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,16 @@ from task.job import ModelName, OptimizerName
 from task.models import MODELS, Conv, Dense, parameter_shapes, pixels
 from task.weights import Weights
 
-# For good: with more threads BLAS could cut a sum elsewhere, and would take cores that other clients count on.
-threadpool_limits(1, user_api="blas")
-
 Array = NDArray[np.float32]
+
+
+@cache
+def use_one_thread() -> None:
+    """Limit BLAS to one thread until the process ends.
+
+    With more threads BLAS could divide a sum at another place, and would take cores that other clients count on.
+    """
+    threadpool_limits(1, user_api="blas")
 
 
 @dataclass(frozen=True)

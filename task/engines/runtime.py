@@ -1,7 +1,7 @@
-"""TensorFlow, imported once and set up the same way in every worker.
+"""The environment variables that decide how a process computes, and TensorFlow, imported with them.
 
-One thread per client: it makes the arithmetic repeatable, and it lets a backend run as many clients at once as it has
-cores without any of them taking another's.
+Every process that learns computes on the CPU with one thread. This makes the arithmetic repeatable, and a backend can
+run as many clients at once as it has cores, without a client taking the core of another one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -26,10 +27,10 @@ _KERNELS = ("DNNL_", "MKL_", "NPY_", "ONEDNN_", "OPENBLAS_", "TF_ENABLE_ONEDNN_O
 
 
 def arithmetic(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a worker needs that does not inherit the environment, so that its sums round as those of others do.
+    """Return the variables that a worker needs which does not inherit the environment, so that it rounds as others do.
 
-    One thread, and the variables of ``environ`` by which users choose the kernels of NumPy and TensorFlow: with another
-    ``OPENBLAS_CORETYPE``, for one, the last bits of a matrix product differ.
+    They are :data:`ONE_THREAD`, and the variables of ``environ`` by which users choose the kernels of NumPy and
+    TensorFlow: with another ``OPENBLAS_CORETYPE``, for example, the last bits of a matrix product differ.
     """
     return {**{name: value for name, value in environ.items() if name.startswith(_KERNELS)}, **ONE_THREAD}
 

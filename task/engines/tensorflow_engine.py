@@ -23,6 +23,10 @@ from task.weights import Weights
 tf = tensorflow()
 
 
+def use_one_thread() -> None:
+    """Do nothing more: :func:`task.engines.runtime.tensorflow` has imported TensorFlow with one thread."""
+
+
 class Trainer:
     """A traced training loop with the variables it works on; one per process and kind of training."""
 

@@ -120,6 +120,18 @@ time.sleep(300)
     assert note.read_text() == "told"
 
 
+def test_a_nested_block_leaves_the_outer_one_as_it_was():
+    said = run("""
+        with adopting_orphans():
+            with adopting_orphans():
+                pass
+            subprocess.run([PY, "-c", "import subprocess; subprocess.Popen(['sleep', '300'], stdout=-3)"], check=True)
+            print(len(descendants()), *end_descendants())
+    """)
+    assert said[0] == "1"
+    assert said[2:] == ["sleep"]
+
+
 def test_outside_it_orphans_are_not_adopted():
     said = run("""
         with adopting_orphans():

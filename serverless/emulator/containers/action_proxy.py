@@ -146,8 +146,7 @@ def _end_logs() -> None:
 
 def _die_with(server_pid: int) -> None:
     """Let the kernel end this process with the server's, even when that is killed or this one is stopped."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # machine.tether is not beside this file in an image
     if os.getppid() != server_pid:
         sys.exit("the server that started this container has ended")
 

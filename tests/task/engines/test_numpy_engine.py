@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from machine.resources import affinity_cores
 from task.engines.engine import load_engine
 from task.engines.numpy_engine import cross_entropy, differentiate, trainer
 from task.engines.optimizers import OPTIMIZERS
@@ -137,13 +138,29 @@ update = local_update(job, 0, 1, initial_weights("mlp50", 0), *data, None, NoSto
 evaluate("mlp50", update.weights, *data)
 print(*{pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
 """
+WHO_LIMITS = """
+from threadpoolctl import threadpool_info
+def threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+import task.engines.numpy_engine
+print(*threads())
+from task.engines.engine import load_engine
+load_engine("numpy")
+print(*threads())
+"""
+
+
+def said_with_two_threads(script):
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment["OPENBLAS_NUM_THREADS"] = "2"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT, env=environment)
+    return done.stdout.split()
 
 
 def test_a_process_that_cannot_import_tensorflow_learns_with_one_thread():
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    environment["OPENBLAS_NUM_THREADS"] = "2"
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TENSORFLOW],
-        capture_output=True, text=True, check=True, cwd=PROJECT, env=environment,
-    )  # fmt: skip
-    assert done.stdout.split() == ["1"]
+    assert said_with_two_threads(WITHOUT_TENSORFLOW) == ["1"]
+
+
+def test_loading_an_engine_limits_the_process_and_importing_its_module_does_not():
+    assert said_with_two_threads(WHO_LIMITS) == [str(min(2, affinity_cores())), "1"]
