@@ -1,6 +1,6 @@
 """``experiments.runs.child`` on a bad day: the embedded server behind a failing proxy, and client functions that fail.
 
-``scripts/bad_day.py`` starts it in place of ``experiments.runs.child``. ``FAULTS_FOLDER`` and ``FAULTS_SEED``
+:mod:`tests.faults.bad_day` starts it in place of ``experiments.runs.child``. ``FAULTS_FOLDER`` and ``FAULTS_SEED``
 say where the plan of the functions is, and which requests go wrong.
 """
 

@@ -1,4 +1,4 @@
-"""A keeper that makes one small run after the other until the time is up; started by ``scripts/soak.py``.
+"""A keeper that makes one small run after the other until the time is up; started by :mod:`tests.faults.soak`.
 
 Usage: ``python -m tests.faults.endless FOLDER API_HOST STORE_ENDPOINT MNIST_CACHE UNTIL`` with the credentials in the
 environment; UNTIL in seconds since the epoch. Every run is held to the laws; a line of JSON says so. Every now and then

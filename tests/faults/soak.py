@@ -1,4 +1,22 @@
-"""The soak that ``scripts/soak.py`` runs: a keeper beside broken servers, watched for leaks."""
+"""Makes small rounds with random faults for some minutes, and fails if anything leaks or is lost.
+
+    python -m tests.faults.soak --minutes 30             # the whole soak; a log and a table in results/soak
+    python -m tests.faults.soak --minutes 2 --seed 3     # as the tests do it
+
+A keeper makes run after run of five rounds, under each policy in turn, on one embedded server and one S3 server,
+through proxies that break connections, answers and objects at random, with client functions that fail at random; the
+seed decides which requests and which attempts. Each run's weights must be those of its counted updates, averaged
+afresh, and its tables must pass the consistency rules. Every second the processes, file descriptors and resident memory
+of the keeper, the embedded server, its containers, the store and this process are written down. Some ten times the
+keeper rests until the embedded server has ended its idle containers: what is in use then is not work under way. At the
+end it fails
+
+- if what a role uses at rest grows after the warm-up (the first quarter, 4 minutes at most) by more than noise: the
+  slope of a linear fit times the time, against the bounds in tests/faults/watch.py;
+- if a container is left at a rest;
+- if the invocations that the proxy saw are not as many as those in the tables, or a run broke a law;
+- if a process is left when all is over.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +47,9 @@ DESTROY_AFTER_S = 2.0  # at rest no container is left, or it is a leak; ...
 LONGEST_REST_S = TIMEOUT_S + DESTROY_AFTER_S + 20.0  # ... the last function may hang until its limit
 
 
-def main(description: str) -> int:
+def main() -> int:
     """Soak as the command line says; return the exit code."""
-    options = _options(description)
+    options = _options()
     options.out.mkdir(parents=True, exist_ok=True)
     work = options.out / "work"  # of the servers, and of the runs that go on
     shutil.rmtree(work, ignore_errors=True)
@@ -52,8 +70,8 @@ def main(description: str) -> int:
     return int(failed)
 
 
-def _options(description: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides the faults (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "soak", help="folder of the log and the table")
@@ -169,3 +187,7 @@ def _report(
     (options.out / "report.txt").write_text(text + "\n")
     print(text)
     return bool(problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,7 +13,7 @@ import pytest
 from task.data import DataSettings
 from tests.faults.watch import judge
 
-SOAK = Path(__file__).parents[2] / "scripts" / "soak.py"
+ROOT = Path(__file__).parents[2]
 
 
 def watched(seconds: int, **growth_per_minute: float) -> pd.DataFrame:
@@ -59,7 +59,8 @@ def test_two_minutes_of_random_faults_leak_nothing_and_lose_nothing(
 ) -> None:
     command = [
         sys.executable,
-        str(SOAK),
+        "-m",
+        "tests.faults.soak",
         "--minutes",
         "2",
         "--out",
@@ -67,7 +68,7 @@ def test_two_minutes_of_random_faults_leak_nothing_and_lose_nothing(
         "--cache",
         str(mnist_settings.cache),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     print(done.stdout)
     errors = tmp_path / "keeper.err"
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{errors.read_text() if errors.exists() else ''}"
