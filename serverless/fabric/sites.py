@@ -19,7 +19,6 @@ from serverless.invocations.recovery import NotedInvoker
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform, PlatformError
 from serverless.platforms.registry import PlatformSettings
 from serverless.register.clients import Register
-from serverless.register.enrolment import enrolled
 from task.engines.engine import EngineName
 
 
@@ -30,13 +29,6 @@ class Site:
     settings: SiteSettings
     platform: Platform
     clients: range
-
-    def enrol(self, register: Register) -> None:
-        """Put its clients into the register."""
-        settings = self.settings
-        register.enrol(
-            enrolled(self.platform, settings.platform, settings.client.name, settings.group.name, self.clients)
-        )
 
     def invoker(
         self,
@@ -172,7 +164,7 @@ def router(
 ) -> Router:
     """Return what invokes each client on its site, after having put all of them into the register."""
     for site in sites.values():
-        site.enrol(register)
+        register.enrol(site.clients)
     by, in_fabric = settings.cpu_enforcement, len(sites) > 1
     invokers = {
         name: site.invoker(run_id, register, by, in_fabric=in_fabric, relay=relay) for name, site in sites.items()

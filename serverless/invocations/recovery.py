@@ -74,8 +74,7 @@ class NotedInvoker(Invoker):
                 work.server_round,
                 number,
                 "finished" if attempted.success else "failed",
-                activation_id=attempted.row.activation_id,
-                report=_report(rows, attempted.success),
+                _report(rows, attempted.success),
             )
         return attempted
 

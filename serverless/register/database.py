@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 DIALECTS = ("sqlite", "postgresql")
-_BUSY_S = 60.0  # SQLite lets one writer in at a time; the others wait so long for their turn
+_BUSY_S = 60.0  # SQLite allows one writer at a time; the others wait so long for their turn
 
 METADATA = MetaData()
 CLIENTS = Table(
@@ -34,17 +34,10 @@ CLIENTS = Table(
     METADATA,
     Column("federation", String(200), primary_key=True),
     Column("client_id", Integer, primary_key=True, autoincrement=False),
-    Column("fabric_group", String(100), nullable=False),
-    Column("platform", String(100), nullable=False),
-    Column("function", String(200), nullable=False),
-    Column("invocation_url", Text, nullable=False),
-    Column("credential_env", String(200)),
-    Column("data_key", Text, nullable=False),
     # the last activation
     Column("state", String(20), nullable=False),
     Column("server_round", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("activation_id", String(200)),
     Column("submitted_at", Float(53)),
     Column("report", Text),
 )
@@ -77,7 +70,8 @@ def database_url(text: str, password_env: str | None = None) -> URL:
     Raises
     ------
     RegisterError
-        If it is none, is of a kind that is not supported, holds a password, or ``password_env`` is not set.
+        If ``text`` is not a URL, names a database that is not supported or contains a password, or if the variable that
+        ``password_env`` names is not set.
     """
     try:
         url = make_url(text)
@@ -105,12 +99,12 @@ def database_url(text: str, password_env: str | None = None) -> URL:
 
 
 def open_engine(url: URL) -> Engine:
-    """Connect, and make the table if there is none yet; several processes may do so at once.
+    """Connect, and create the table if it does not exist; several processes may do so at once.
 
     Raises
     ------
     RegisterError
-        If the database cannot be reached, or holds a table of that name with other columns.
+        If the database cannot be reached, or has a table of that name with other columns.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
@@ -125,14 +119,14 @@ def open_engine(url: URL) -> Engine:
             event.listen(engine, "connect", _set_up_sqlite)
         try:
             METADATA.create_all(engine)
-        except SQLAlchemyError:  # another process has made it between the look and the making
+        except SQLAlchemyError:  # another process created it in the meantime
             METADATA.create_all(engine)
         _check_columns(engine, url)
     return engine
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    """Let readers go on beside a writer; what is committed survives the end of the process, not of the machine."""
+    """Let readers work beside a writer; a commit survives the end of the process, but perhaps not of the machine."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
@@ -141,17 +135,18 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 def _check_columns(engine: Engine, url: URL) -> None:
     found = {column["name"] for column in inspect(engine).get_columns(CLIENTS.name)}
-    missing = sorted({column.name for column in CLIENTS.columns} - found)
-    if missing:
+    expected = {column.name for column in CLIENTS.columns}
+    if found != expected:
         raise RegisterError(
-            f"the table {CLIENTS.name} in {shown(url)} lacks {', '.join(missing)}: it is not this project's, or of "
-            "another version. Name another database, or drop the table"
+            f"the table {CLIENTS.name} in {shown(url)} has the columns {', '.join(sorted(found))} in place of "
+            f"{', '.join(sorted(expected))}: another project made it, or another version of this one. Name another "
+            "database, or drop the table"
         )
 
 
 @contextmanager
 def explained(doing: str, url: URL) -> Iterator[None]:
-    """Tell an error of the database to a person; the password is in none of it."""
+    """Turn an error of the database into a :class:`RegisterError` that shows no password."""
     try:
         yield
     except SQLAlchemyError as error:

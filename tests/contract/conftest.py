@@ -27,15 +27,14 @@ from tests.support.tiers import starts
 
 BEHAVIOUR = """
 import os, sys, time
-from machine.clocks import now
-from metrics.collect.probe import Probe
-READY_AT = now()
+from machine.clocks import now, process_started_at
+from metrics.collect.probe import Worker
 calls = 0
 
 def behave(params):
     global calls
     calls += 1
-    probe = Probe(ready_at=READY_AT)
+    probe = WORKER.probe()
     time.sleep(params.get("sleep_s", 0))
     if "fail" in params:
         raise ValueError(params["fail"])
@@ -49,12 +48,13 @@ def behave(params):
 WRAPPERS = {
     "openfaas": """
 from serverless.functions.openfaas import server
+WORKER = Worker(ready_at=now())
 if __name__ == "__main__":
     server.serve(behave)
 """,
     "google": """
 from serverless.functions.google import answers
-answers.born_with_this_process()
+WORKER = Worker(ready_at=now(), born_at=process_started_at())
 def main(request):
     return answers.answer(request, behave)
 """,

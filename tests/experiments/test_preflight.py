@@ -5,7 +5,7 @@ import pytest
 from experiments import preflight
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
-from serverless.storage.local_server import start_minio
+from tests.support.local_s3 import start_minio
 
 
 @pytest.mark.server

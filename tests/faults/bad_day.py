@@ -26,10 +26,10 @@ from experiments.runs.cell import run_cell
 from metrics.analysis.loading import load_all
 from metrics.collect.tables import load
 from metrics.plots.draw import draw
-from serverless.storage.local_server import start_minio
 from task.data import load_mnist
 from tests.faults.proxy import faulty
 from tests.faults.random_day import function_rates, store_steps
+from tests.support.local_s3 import start_minio
 from tests.support.replay import counted, replay
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from machine.clocks import now
+from metrics.collect.probe import Worker
 from serverless.functions import client, transfer
 from serverless.functions.openwhisk.answers import named
 from task.weights import dumps, loads
 
-READY_AT = now()
+WORKER = Worker(ready_at=now())
 PLAN = Path("@PLAN@")  # put in by the deployer
 NO_SPACE = 28
 
@@ -34,7 +35,7 @@ def main(args: dict[str, Any]) -> Any:
         if kind:
             _fill_the_drive()
         try:
-            return named(args, client.handle(args, READY_AT))
+            return named(args, client.handle(args, WORKER))
         finally:
             transfer.write_whole = with_space
     with PLAN.with_suffix(".happened").open("a") as happened:
@@ -66,12 +67,12 @@ def _fill_the_drive() -> None:
     """The next two writes find no space; the one after that does."""
     write, left = transfer.write_whole, [NO_SPACE, NO_SPACE]
 
-    def failing(path: Path, data: bytes) -> None:
+    def failing(path: Path, data: bytes, *, durable: bool) -> None:
         if left:
             with PLAN.with_suffix(".happened").open("a") as happened:
                 happened.write("full\n")
             raise OSError(left.pop(), "No space left on device")
-        write(path, data)
+        write(path, data, durable=durable)
 
     transfer.write_whole = failing
 
@@ -83,7 +84,7 @@ def _hangs(args: dict[str, Any]) -> None:
 
 def _slow(args: dict[str, Any]) -> Any:
     time.sleep(2)
-    return named(args, client.handle(args, READY_AT))
+    return named(args, client.handle(args, WORKER))
 
 
 def _memory(args: dict[str, Any]) -> None:
@@ -112,7 +113,7 @@ def _nothing_stored(args: dict[str, Any]) -> dict[str, Any]:
     delivered, transfer_deliver = [], client.deliver
     client.deliver = lambda url, data: delivered.append(url)
     try:
-        return named(args, client.handle(args, READY_AT))
+        return named(args, client.handle(args, WORKER))
     finally:
         client.deliver = transfer_deliver
 
@@ -134,6 +135,6 @@ def _spoilt(args: dict[str, Any], spoil: Any) -> Any:
     deliver = client.deliver
     client.deliver = lambda url, data: deliver(url, spoil(data))
     try:
-        return named(args, client.handle(args, READY_AT))
+        return named(args, client.handle(args, WORKER))
     finally:
         client.deliver = deliver

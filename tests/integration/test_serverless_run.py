@@ -15,9 +15,9 @@ from serverless.invocations.dispatcher import Retries
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.storage import DirectorySettings, open_store
-from serverless.storage.local_server import find_program, start_minio
 from task.job import FederatedJob, PartitionSpec
 from task.weights import sha256
+from tests.support.local_s3 import find_program, start_minio
 
 pytestmark = [pytest.mark.server, pytest.mark.training]
 JOB = FederatedJob(clients_per_round=3, rounds=2, local_epochs=1, seed=5)

@@ -11,7 +11,7 @@ from experiments.config.errors import ConfigError
 from machine.credentials import is_public_key, is_variable, without_credentials
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
-from serverless.storage.local_server import start_minio
+from tests.support.local_s3 import start_minio
 
 SECRET = "uuid-of-somebody:the-secret-itself"
 CLUSTER = ["+exp=smoke", "backends=[openwhisk]", "platform.api_host=https://ow.example.org", "store=minio"]

@@ -8,9 +8,9 @@ import pytest
 
 from serverless.functions.transfer import TransferError, deliver, fetch
 from serverless.storage import DirectorySettings, open_store
-from serverless.storage.local_server import start_minio
 from serverless.storage.run_objects import RunObjects
 from task.job import FederatedJob
+from tests.support.local_s3 import start_minio
 from tests.support.tiers import starts
 
 JOB = FederatedJob(clients_per_round=2, rounds=1)

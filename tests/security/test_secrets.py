@@ -17,7 +17,7 @@ import pytest
 from experiments.config.schema import CONFIGS
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
-from serverless.storage.local_server import start_minio
+from tests.support.local_s3 import start_minio
 from tests.support.tiers import starts
 
 # What a credential that was made up during the run looks like: uuid:key, and the signature of a granted URL.

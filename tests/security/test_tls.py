@@ -13,7 +13,7 @@ from serverless.platforms.protocol import FunctionSpec, PlatformError
 from serverless.preflight import inside_function
 from serverless.preflight.probe import probing
 from serverless.storage import StoreError, open_store
-from serverless.storage.local_server import start_minio
+from tests.support.local_s3 import start_minio
 from tests.support.tiers import starts
 
 

@@ -9,17 +9,21 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from serverless.functions import aggregator, client
+from metrics.collect.probe import Worker
+from serverless.functions import client
+from serverless.functions.aggregator import Aggregator
 from serverless.functions.transfer import TransferError
 from serverless.platforms.protocol import Invocation
 from task.weights import dumps, loads
 
-HANDLERS = {"client": client.handle, "aggregator": aggregator.handle}
+WORKER = Worker(time.time())
+HANDLERS = {"client": partial(client.handle, worker=WORKER), "aggregator": Aggregator(WORKER).handle}
 RUBBISH: dict[str, Callable[[dict[str, Any]], Any]] = {
     "rubbish": lambda answer: {"hello": "world"},
     "no work": lambda answer: {key: value for key, value in answer.items() if key != "work"},
@@ -93,7 +97,7 @@ class LocalPlatform:
 
     def _run(self, name: str, params: dict[str, Any]) -> Any:
         with self._one_at_a_time:
-            return json.loads(json.dumps(HANDLERS[name](params, time.time())))
+            return json.loads(json.dumps(HANDLERS[name](params)))
 
 
 def call_of(function: str, params: dict[str, Any]) -> Call:

@@ -110,11 +110,12 @@ def test_only_the_first_work_of_a_process_is_cold_and_tells_its_start() -> None:
         """
 import json, time
 time.sleep(0.2)
-from metrics.collect.probe import Probe
+from metrics.collect.probe import Worker
 from machine.clocks import now
 ready = now()
 time.sleep(0.1)
-reports = [Probe(ready_at=ready).report().to_dict(), Probe(ready_at=ready).report().to_dict(), {"ready": ready}]
+worker = Worker(ready)
+reports = [worker.probe().report().to_dict(), worker.probe().report().to_dict(), {"ready": ready}]
 print(json.dumps(reports))
 """
     )
@@ -133,12 +134,13 @@ def test_a_forked_worker_is_cold_and_born_when_it_was_forked() -> None:
     parent, child = measure(
         """
 import json, os, time
-from metrics.collect.probe import Probe
-parent = Probe().report().to_dict()
+from metrics.collect.probe import Worker
+worker = Worker()
+parent = worker.probe().report().to_dict()
 time.sleep(0.5)
 reader, writer = os.pipe()
 if os.fork() == 0:
-    os.write(writer, json.dumps(Probe().report().to_dict()).encode())
+    os.write(writer, json.dumps(worker.probe().report().to_dict()).encode())
     os._exit(0)
 os.wait()
 print(json.dumps([parent, json.loads(os.read(reader, 65536))]))
@@ -147,6 +149,26 @@ print(json.dumps([parent, json.loads(os.read(reader, 65536))]))
     assert child["is_cold"]
     assert child["pid"] != parent["pid"]
     assert child["spans"][0]["start"] - parent["spans"][0]["start"] >= 0.45
+
+
+def test_a_forked_worker_may_count_from_the_birth_of_the_process_that_it_was_forked_from() -> None:
+    report, born_at = measure(
+        """
+import json, os, time
+from machine.clocks import now, process_started_at
+from metrics.collect.probe import Worker
+worker = Worker(ready_at=now(), born_at=process_started_at())
+time.sleep(0.3)
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.write(writer, json.dumps(worker.probe().report().to_dict()).encode())
+    os._exit(0)
+os.wait()
+print(json.dumps([json.loads(os.read(reader, 65536)), worker.born_at]))
+"""
+    )
+    assert report["is_cold"]
+    assert report["spans"][0]["start"] == born_at
 
 
 def test_a_phase_is_kept_when_the_work_in_it_fails() -> None:

@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from metrics.collect.probe import WorkReport
-from serverless.functions import aggregator
+from metrics.collect.probe import Worker, WorkReport
+from serverless.functions.aggregator import Aggregator
 from serverless.functions.payload import pack_images
 from serverless.functions.transfer import TransferError
 from serverless.invocations.answers import check_aggregator_answer, check_evaluation, corrupt_updates
@@ -41,7 +41,7 @@ def params(folder, **contents):
 
 
 def call(given):
-    return json.loads(json.dumps(aggregator.handle(given, time.time())))
+    return json.loads(json.dumps(Aggregator(Worker(time.time())).handle(given)))
 
 
 def changed(name, change):
@@ -103,4 +103,4 @@ def test_a_store_that_refuses_is_no_corrupt_update(tmp_path):
     given = params(tmp_path)
     given["updates"][1]["url"] = "ftp://elsewhere/u1"
     with pytest.raises(TransferError):
-        aggregator.handle(given, time.time())
+        Aggregator(Worker(time.time())).handle(given)

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from metrics.collect.probe import Worker
 from serverless.functions import invoker
 from serverless.functions.openwhisk import call as openwhisk_call
 from serverless.functions.transfer import TransferError
@@ -73,7 +74,7 @@ def test_the_weights_are_handed_on_and_the_client_is_called_with_the_copy(tmp_pa
         return {"record": RECORD}
 
     params = {"function": "client", "params": {"client_id": 3}, "weights_url": source.as_uri()}
-    told = invoker.handle({**params, "copy_url": copy.as_uri()}, time.time(), call_client)
+    told = invoker.handle({**params, "copy_url": copy.as_uri()}, Worker(time.time()), call_client)
     assert called == [("client", {"client_id": 3}, b"w" * 1000)]
     assert (told["record"], told["bytes_in"], told["bytes_out"]) == (RECORD, 1000, 1000)
     assert {span["phase"] for span in told["work"]["spans"]} >= {"fetch", "store"}
@@ -82,7 +83,7 @@ def test_the_weights_are_handed_on_and_the_client_is_called_with_the_copy(tmp_pa
 def test_without_the_weights_no_client_is_called(tmp_path):
     params = {"function": "client", "params": {}, "weights_url": (tmp_path / "none").as_uri()}
     with pytest.raises(TransferError, match="No such file"):
-        invoker.handle({**params, "copy_url": (tmp_path / "copy").as_uri()}, 0.0, pytest.fail)
+        invoker.handle({**params, "copy_url": (tmp_path / "copy").as_uri()}, Worker(), pytest.fail)
 
 
 def test_an_action_is_invoked_with_the_platforms_key_and_its_record_comes_back(api):
@@ -134,12 +135,12 @@ def test_an_activation_that_failed_is_a_record_like_any_other(api):
 def test_a_platform_that_is_not_there_was_not_sent_anything(api):
     environ = api.environ()
     environ["__OW_API_HOST"] = "http://127.0.0.1:9"  # nothing listens on the discard port
-    told = call.call(environ, "client", {})
+    told = openwhisk_call.call(environ, "client", {})
     assert (told["error_kind"], told["may_have_run"]) == ("unreachable", False)
 
 
 def test_a_bare_host_is_asked_by_https_only(api, monkeypatch):
     environ = {**api.environ(), "__OW_API_HOST": f"127.0.0.1:{api.server_port}"}
-    told = call.call(environ, "client", {})
+    told = openwhisk_call.call(environ, "client", {})
     assert told["error_kind"] == "no answer"  # there is no TLS: the key was not sent
     assert api.requests == []

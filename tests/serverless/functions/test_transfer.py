@@ -243,7 +243,7 @@ def test_a_drive_that_is_full_or_away_for_a_moment_is_tried_again(tmp_path, monk
     deliver(url, b"content")
     problems = [OSError(28, "No space left on device"), OSError(116, "Stale file handle")]
 
-    def failing(path, data):
+    def failing(path, data, durable):
         if problems:
             raise problems.pop()
         path.write_bytes(data)

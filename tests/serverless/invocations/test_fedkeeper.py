@@ -9,7 +9,7 @@ from metrics.collect.probe import Probe
 from serverless.invocations.attempts import Work
 from serverless.invocations.fedkeeper import Relay, RelayedInvoker, deploy_invokers, invoker_of
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
-from serverless.register.clients import Client, open_register
+from serverless.register.clients import open_register
 
 LIMITS = FunctionSpec("invoker", memory_mb=128, timeout_s=300)
 CLIENT = FunctionSpec("client", memory_mb=2048, timeout_s=300)
@@ -66,7 +66,7 @@ def attempt(tmp_path):
         platform = OpenWhisk(told)
         relay = Relay(LIMITS, SimpleNamespace(relayed_params=relayed_params))
         with open_register(f"sqlite:///{tmp_path}/register.sqlite", "run") as register:
-            register.enrol([Client(7, "openwhisk", "openwhisk", "client", "http://x", "data")])
+            register.enrol([7])
             invoker = RelayedInvoker(platform, CLIENT, "run", register, False, relay=relay)
             attempted = invoker.attempt(WORK, 1)
         return platform, attempted, relay.taken_rows()

@@ -213,4 +213,4 @@ def test_a_second_keeper_at_the_same_run_is_told(learn, tmp_path):
 def test_a_run_that_is_over_leaves_nobody_in_the_register(learn, tmp_path):
     learn(tmp_path / "run")
     with open_register(f"sqlite:///{tmp_path}/run/register.sqlite", "run") as register:
-        assert register.clients() == ()
+        assert register.activations() == {}

