@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from machine.clocks import now
-from metrics.collect.probe import Probe, WorkReport
+from metrics.collect.probe import WorkerProcess, WorkReport
 from task.data import DataSettings, Mnist, load_mnist
 from task.engines.engine import engine_name, load_engine
 from task.job import FederatedJob
@@ -29,11 +29,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Worker:
-    """The data of a worker process, and when it was ready, in seconds since the epoch."""
+    """A worker process and its data."""
 
     mnist: Mnist
     partition: Partition
-    ready_at: float
+    process: WorkerProcess
 
 
 @cache
@@ -42,7 +42,7 @@ def worker(job: FederatedJob, data: DataSettings) -> Worker:
     load_engine(engine_name(job.model))
     mnist = load_mnist(data)
     partition = make_partition(job, mnist.train_labels)
-    return Worker(mnist, partition, ready_at=now())
+    return Worker(mnist, partition, WorkerProcess(ready_at=now()))
 
 
 def train_client(
@@ -61,7 +61,7 @@ def train_client(
         The global weights, and the state in this client's last answer (``None``: a fresh start), as safetensors.
     """
     me = worker(job, data)
-    probe = Probe(ready_at=me.ready_at)
+    probe = me.process.probe()
     with probe.phase("fetch"):
         mine = me.partition.indices[client_id]
         images, labels = me.mnist.train_images[mine], me.mnist.train_labels[mine]

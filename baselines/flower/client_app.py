@@ -26,8 +26,7 @@ from baselines.flower.messages import (
     to_weights,
 )
 from baselines.flower.plan import plan_of
-from machine.clocks import now
-from metrics.collect.probe import Probe
+from metrics.collect.probe import Probe, WorkerProcess
 from task.data import DataSettings, Mnist, load_mnist
 from task.engines.engine import engine_name, load_engine
 from task.job import FederatedJob
@@ -37,6 +36,7 @@ from task.training import local_update
 PARTITION = "partition-id"  # Flower's own key: a simulated node has it, a SuperNode gets it by --node-config
 
 app = ClientApp()
+_WORKER = WorkerProcess()
 
 
 @app.query()
@@ -54,7 +54,7 @@ def query(message: Message, context: Context) -> Message:
 def train(message: Message, context: Context) -> Message:
     """Train the global weights on this node's partition, and measure what it takes."""
     load_engine(engine_name(plan_of(context).job.model))
-    probe = Probe(ready_at=now())
+    probe = _WORKER.probe()
     try:
         content = _train(message, context, probe)
     except Exception as error:

@@ -1,7 +1,7 @@
 """What a piece of work used, measured inside the process that did it.
 
-The same probe runs in a worker of the bare loop, in a Flower client and in a function, so that no backend is
-measured by a kinder instrument. It imports the standard library only: it is shipped into functions.
+The same probe runs in a worker of the bare loop, in a Flower client and in a function, so that all backends are
+measured by the same instrument. It imports the standard library only: it is shipped into functions.
 
 CPU seconds and peak memory are the process's own everywhere (getrusage and its high-water mark), so that backends can
 be compared; where the work has a control group of its own, what the group counted is reported beside them.
@@ -20,9 +20,6 @@ from typing import Any
 
 from machine.clocks import now, process_started_at
 from metrics.collect.worker_cgroup import GroupMeter
-
-_born_at = process_started_at()
-_seen_work = False
 
 
 @dataclass(frozen=True)
@@ -103,14 +100,46 @@ class WorkReport:
 
 
 @dataclass
-class Probe:
-    """Measures from its creation to :meth:`report`.
+class WorkerProcess:
+    """A process that does one piece of work after the other; the first one is its cold start.
 
     Parameters
     ----------
     ready_at
         When the process was ready to work (its imports done), in seconds since the epoch: the end of the
-        ``cold_start`` span of the first work.
+        ``cold_start`` span of the first work. ``None``: when the first work began.
+    born_at
+        When the process was created, if it was forked from another one that the platform had started: the birth of
+        that one, in seconds since the epoch. ``None``: when the process itself was created.
+
+    Examples
+    --------
+    >>> worker = WorkerProcess()
+    >>> worker.probe().report().is_cold, worker.probe().report().is_cold
+    (True, False)
+    """
+
+    ready_at: float | None = None
+    born_at: float | None = None
+    _worked_in: int | None = None  # a process forked from this one has its own cold start
+
+    def probe(self) -> Probe:
+        """Begin to measure a piece of work of this process."""
+        pid, start = os.getpid(), now()
+        if self._worked_in == pid:
+            return Probe()
+        self._worked_in = pid
+        return Probe(Span("cold_start", self.born_at or process_started_at(), self.ready_at or start))
+
+
+@dataclass
+class Probe:
+    """Measures one piece of work, from its creation to :meth:`report`.
+
+    Parameters
+    ----------
+    cold_start
+        The start of the process, if this is the first work of it; :class:`WorkerProcess` knows.
 
     Examples
     --------
@@ -121,15 +150,13 @@ class Probe:
     True
     """
 
-    ready_at: float | None = None
+    cold_start: Span | None = None
     _spans: list[Span] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        global _seen_work
-        self._is_cold, _seen_work = not _seen_work, True
         self._started_at = now()
-        if self._is_cold:
-            self._spans.append(Span("cold_start", _born_at, self.ready_at or self._started_at))
+        if self.cold_start:
+            self._spans.append(self.cold_start)
         self._memory_source = _start_peak_memory()
         self._group = GroupMeter()
         self._cpu_s = _cpu_seconds()
@@ -155,23 +182,11 @@ class Probe:
             peak_memory_bytes=_peak_memory_bytes(),
             memory_source=self._memory_source,
             pid=os.getpid(),
-            is_cold=self._is_cold,
+            is_cold=self.cold_start is not None,
             cgroup_cpu_s=group.cpu_s,
             cgroup_peak_memory_bytes=group.peak_memory_bytes,
             cgroup_source=group.source,
         )
-
-
-def count_from(moment: float) -> None:
-    """Let the cold start of this process's first work begin earlier than its own birth.
-
-    Parameters
-    ----------
-    moment
-        When the process was born that this one was forked from, to work in its place; seconds since the epoch.
-    """
-    global _born_at  # noqa: PLW0603
-    _born_at = moment
 
 
 def _cpu_seconds() -> float:
@@ -201,12 +216,3 @@ def _high_water_bytes() -> int | None:
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     lines = (line.split() for line in status.splitlines() if line.startswith("VmHWM:"))
     return next((int(kilobytes) * 1024 for _, kilobytes, _ in lines), None)
-
-
-def _after_fork() -> None:
-    """A forked worker has its own birth, and has not worked yet."""
-    global _born_at, _seen_work
-    _born_at, _seen_work = process_started_at(), False
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metrics.collect.probe import Probe
+from metrics.collect.probe import WorkerProcess
 from serverless.functions.engine import import_engine
-from serverless.functions.payload import unpack_images
+from serverless.functions.payload import Images, unpack_images
 from serverless.functions.transfer import TransferError, deliver, fetch
 from task.aggregation import StreamingAverage
 from task.evaluation import evaluate
@@ -19,66 +19,70 @@ from task.models import parameter_shapes
 from task.weights import CorruptWeights, Weights, dumps, loads, sha256
 
 import_engine()
-_test_data: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
 
 
-def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
-    """Finish one round.
+@dataclass
+class Aggregator:
+    """The function in one process, ``worker``: it reads the test images once."""
 
-    Parameters
-    ----------
-    params
-        ``job``; ``updates``, a list of ``client_id``, ``url`` and ``num_examples`` in ascending client order, the order
-        in which they are added; ``weights_url``, where the average goes; ``test_url`` and ``test_sha256`` of the test
-        images; ``evaluation_url``, where what was found is kept in case that the answer gets lost.
-    ready_at
-        When this process was ready to work, in seconds since the epoch.
+    worker: WorkerProcess
+    _test_images: dict[str, Images] = field(default_factory=dict)
 
-    Returns
-    -------
-    dict
-        ``test_accuracy``, ``test_loss``, ``weights_sha256``, ``num_examples``, ``bytes_in``, ``bytes_out`` and
-        ``work``, the probe's report. If updates are damaged, missing or not the model's, nothing is averaged, and the
-        answer has ``corrupt`` in place of the first four: a list of ``client_id`` and ``error``.
+    def handle(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Finish one round.
 
-    Raises
-    ------
-    serverless.functions.transfer.TransferError
-        If an object cannot be read or written.
-    """
-    probe = Probe(ready_at=ready_at)
-    job = FederatedJob.from_dict(params["job"])
-    with probe.phase("aggregate"):
-        average, corrupt, bytes_in = _average(job, params["updates"])
-        if not corrupt:
-            weights = average.result()
-            encoded = dumps(weights)
-            deliver(params["weights_url"], encoded)
-    if corrupt:
-        return {"corrupt": corrupt, "bytes_in": bytes_in, "bytes_out": 0, "work": probe.report().to_dict()}
-    with probe.phase("fetch"):
-        if params["test_sha256"] not in _test_data:  # a warm container has them
-            data = fetch(params["test_url"])
-            _test_data[params["test_sha256"]] = unpack_images(data)
-            bytes_in += len(data)
-        images, labels = _test_data[params["test_sha256"]]
-    with probe.phase("evaluate"):
-        evaluation = evaluate(job.model, weights, images, labels)
-    found = {
-        "test_accuracy": evaluation.test_accuracy,
-        "test_loss": evaluation.test_loss,
-        "weights_sha256": sha256(weights),
-        "num_examples": average.num_examples,
-    }
-    with probe.phase("store"):
-        kept = json.dumps(found).encode()
-        deliver(params["evaluation_url"], kept)  # last: what it tells of is in the store
-    return {
-        **found,
-        "bytes_in": bytes_in,
-        "bytes_out": len(encoded) + len(kept),
-        "work": probe.report().to_dict(),
-    }
+        Parameters
+        ----------
+        params
+            ``job``; ``updates``, a list of ``client_id``, ``url`` and ``num_examples`` in ascending client order, the
+            order in which they are added; ``weights_url``, where the average goes; ``test_url`` and ``test_sha256`` of
+            the test images; ``evaluation_url``, where the evaluation is kept, in case the answer is lost.
+
+        Returns
+        -------
+        dict
+            ``test_accuracy``, ``test_loss``, ``weights_sha256``, ``num_examples``, ``bytes_in``, ``bytes_out`` and
+            ``work``, the probe's report. If updates are damaged, missing or not the model's, nothing is averaged, and
+            the answer has ``corrupt`` in place of the first four: a list of ``client_id`` and ``error``.
+
+        Raises
+        ------
+        serverless.functions.transfer.TransferError
+            If an object cannot be read or written.
+        """
+        probe = self.worker.probe()
+        job = FederatedJob.from_dict(params["job"])
+        with probe.phase("aggregate"):
+            average, corrupt, bytes_in = _average(job, params["updates"])
+            if not corrupt:
+                weights = average.result()
+                encoded = dumps(weights)
+                deliver(params["weights_url"], encoded)
+        if corrupt:
+            return {"corrupt": corrupt, "bytes_in": bytes_in, "bytes_out": 0, "work": probe.report().to_dict()}
+        with probe.phase("fetch"):
+            if params["test_sha256"] not in self._test_images:  # a warm container has them
+                data = fetch(params["test_url"])
+                self._test_images[params["test_sha256"]] = unpack_images(data)
+                bytes_in += len(data)
+            images, labels = self._test_images[params["test_sha256"]]
+        with probe.phase("evaluate"):
+            evaluation = evaluate(job.model, weights, images, labels)
+        found = {
+            "test_accuracy": evaluation.test_accuracy,
+            "test_loss": evaluation.test_loss,
+            "weights_sha256": sha256(weights),
+            "num_examples": average.num_examples,
+        }
+        with probe.phase("store"):
+            kept = json.dumps(found).encode()
+            deliver(params["evaluation_url"], kept)  # last: the weights are in the store
+        return {
+            **found,
+            "bytes_in": bytes_in,
+            "bytes_out": len(encoded) + len(kept),
+            "work": probe.report().to_dict(),
+        }
 
 
 def _average(job: FederatedJob, updates: list[dict[str, Any]]) -> tuple[StreamingAverage, list[dict[str, Any]], int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metrics.collect.probe import Probe
+from metrics.collect.probe import WorkerProcess
 from serverless.functions.engine import import_engine
 from serverless.functions.payload import unpack_images
 from serverless.functions.transfer import deliver, fetch
@@ -18,7 +18,7 @@ from task.weights import dumps, loads
 import_engine()
 
 
-def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
+def handle(params: dict[str, Any], worker: WorkerProcess) -> dict[str, Any]:
     """Train one client for one round.
 
     Parameters
@@ -26,8 +26,8 @@ def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
     params
         ``job``, ``client_id``, ``server_round``; the URLs ``weights_url``, ``data_url`` and ``update_url``; and for
         jobs that keep optimizer states ``state_url`` (absent in a client's first round) and ``new_state_url``.
-    ready_at
-        When this process was ready to work, in seconds since the epoch.
+    worker
+        This process.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def handle(params: dict[str, Any], ready_at: float) -> dict[str, Any]:
     task.weights.CorruptWeights
         If the global weights are damaged.
     """
-    probe = Probe(ready_at=ready_at)
+    probe = worker.probe()
     job = FederatedJob.from_dict(params["job"])
     with probe.phase("fetch"):
         weights, data = fetch(params["weights_url"]), fetch(params["data_url"])

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from metrics.collect.probe import Probe
+from metrics.collect.probe import WorkerProcess
 from serverless.functions.transfer import deliver, fetch
 
 InvokeClient = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
-def handle(params: dict[str, Any], ready_at: float, invoke: InvokeClient) -> dict[str, Any]:
+def handle(params: dict[str, Any], worker: WorkerProcess, invoke: InvokeClient) -> dict[str, Any]:
     """Have one client trained.
 
     Parameters
@@ -24,8 +24,8 @@ def handle(params: dict[str, Any], ready_at: float, invoke: InvokeClient) -> dic
     params
         ``function``, the client function's name; ``params``, what it is called with; ``weights_url``, where the global
         weights are, and ``copy_url``, where the client's copy of them goes.
-    ready_at
-        When this process was ready to work, in seconds since the epoch.
+    worker
+        This process.
     invoke
         From the name and the parameters of the client function to what became of its activation.
 
@@ -39,7 +39,7 @@ def handle(params: dict[str, Any], ready_at: float, invoke: InvokeClient) -> dic
     serverless.functions.transfer.TransferError
         If the weights cannot be read or written.
     """
-    probe = Probe(ready_at=ready_at)
+    probe = worker.probe()
     with probe.phase("fetch"):
         weights = fetch(params["weights_url"])
     with probe.phase("store"):

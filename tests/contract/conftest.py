@@ -28,7 +28,7 @@ from tests.support.tiers import starts
 BEHAVIOUR = """
 import os, sys, time
 from machine.clocks import now, process_started_at
-from metrics.collect.probe import Worker
+from metrics.collect.probe import WorkerProcess
 calls = 0
 
 def behave(params):
@@ -48,13 +48,13 @@ def behave(params):
 WRAPPERS = {
     "openfaas": """
 from serverless.functions.openfaas import server
-WORKER = Worker(ready_at=now())
+WORKER = WorkerProcess(ready_at=now())
 if __name__ == "__main__":
     server.serve(behave)
 """,
     "google": """
 from serverless.functions.google import answers
-WORKER = Worker(ready_at=now(), born_at=process_started_at())
+WORKER = WorkerProcess(ready_at=now(), born_at=process_started_at())
 def main(request):
     return answers.answer(request, behave)
 """,

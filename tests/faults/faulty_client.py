@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from machine.clocks import now
-from metrics.collect.probe import Worker
+from metrics.collect.probe import WorkerProcess
 from serverless.functions import client, transfer
 from serverless.functions.openwhisk.answers import named
 from task.weights import dumps, loads
 
-WORKER = Worker(ready_at=now())
+WORKER = WorkerProcess(ready_at=now())
 PLAN = Path("@PLAN@")  # put in by the deployer
 NO_SPACE = 28
 

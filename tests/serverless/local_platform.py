@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from metrics.collect.probe import Worker
+from metrics.collect.probe import WorkerProcess
 from serverless.functions import client
 from serverless.functions.aggregator import Aggregator
 from serverless.functions.transfer import TransferError
 from serverless.platforms.protocol import Invocation
 from task.weights import dumps, loads
 
-WORKER = Worker(time.time())
+WORKER = WorkerProcess(time.time())
 HANDLERS = {"client": partial(client.handle, worker=WORKER), "aggregator": Aggregator(WORKER).handle}
 RUBBISH: dict[str, Callable[[dict[str, Any]], Any]] = {
     "rubbish": lambda answer: {"hello": "world"},

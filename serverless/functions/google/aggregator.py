@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from machine.clocks import now
-from serverless.functions import aggregator
+from machine.clocks import now, process_started_at
+from metrics.collect.probe import WorkerProcess
+from serverless.functions.aggregator import Aggregator
 from serverless.functions.google import answers
 
-READY_AT = now()
-answers.born_with_this_process()
+AGGREGATOR = Aggregator(WorkerProcess(ready_at=now(), born_at=process_started_at()))
 
 
 def main(request: Any) -> answers.Answer:
     """Answer one HTTP request, a ``flask.Request``."""
-    return answers.answer(request, lambda params: aggregator.handle(params, READY_AT))
+    return answers.answer(request, AGGREGATOR.handle)

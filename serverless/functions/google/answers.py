@@ -1,28 +1,18 @@
 """What the functions have in common on Google Cloud Functions, under functions-framework.
 
-The framework imports ``main.py`` in a process that then forks the worker which answers: the instance was born with the
-first of the two.
+The framework imports ``main.py`` in a process that then forks the worker which answers. The cold start of an instance
+begins with the first of the two: ``main.py`` reads when that one was created.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import traceback
 from collections.abc import Callable
 from typing import Any
 
-from machine.clocks import process_started_at
-from metrics.collect import probe
-
 Answer = tuple[str, int, dict[str, str]]
 _JSON = {"Content-Type": "application/json"}
-
-
-def born_with_this_process() -> None:
-    """Let cold starts in workers that this process forks count from the birth of this process."""
-    born_at = process_started_at()
-    os.register_at_fork(after_in_child=lambda: probe.count_from(born_at))  # after the probe's own hook
 
 
 def answer(request: Any, function: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:

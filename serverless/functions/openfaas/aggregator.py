@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from machine.clocks import now
-from serverless.functions import aggregator
+from metrics.collect.probe import WorkerProcess
+from serverless.functions.aggregator import Aggregator
 from serverless.functions.openfaas import server
 
-READY_AT = now()
+AGGREGATOR = Aggregator(WorkerProcess(ready_at=now()))
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer one request."""
-    return aggregator.handle(params, READY_AT)
+    return AGGREGATOR.handle(params)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from machine.clocks import now
+from metrics.collect.probe import WorkerProcess
 from serverless.functions import client
 from serverless.functions.openfaas import server
 
-READY_AT = now()
+WORKER = WorkerProcess(ready_at=now())
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer one request."""
-    return client.handle(params, READY_AT)
+    return client.handle(params, WORKER)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from machine.clocks import now
-from serverless.functions import aggregator
+from metrics.collect.probe import WorkerProcess
+from serverless.functions.aggregator import Aggregator
 from serverless.functions.openwhisk.answers import named
 
-READY_AT = now()
+AGGREGATOR = Aggregator(WorkerProcess(ready_at=now()))
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     """Run one activation."""
-    return named(args, aggregator.handle(args, READY_AT))
+    return named(args, AGGREGATOR.handle(args))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from machine.clocks import now
+from metrics.collect.probe import WorkerProcess
 from serverless.functions import client
 from serverless.functions.openwhisk.answers import named
 
-READY_AT = now()
+WORKER = WorkerProcess(ready_at=now())
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     """Run one activation."""
-    return named(args, client.handle(args, READY_AT))
+    return named(args, client.handle(args, WORKER))

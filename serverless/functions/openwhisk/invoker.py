@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 from machine.clocks import now
+from metrics.collect.probe import WorkerProcess
 from serverless.functions import invoker
 from serverless.functions.openwhisk.answers import named
 from serverless.functions.openwhisk.call import call
 
-READY_AT = now()
+WORKER = WorkerProcess(ready_at=now())
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     """Run one activation."""
-    return named(args, invoker.handle(args, READY_AT, partial(call, os.environ)))
+    return named(args, invoker.handle(args, WORKER, partial(call, os.environ)))

@@ -110,11 +110,11 @@ def test_only_the_first_work_of_a_process_is_cold_and_tells_its_start() -> None:
         """
 import json, time
 time.sleep(0.2)
-from metrics.collect.probe import Worker
+from metrics.collect.probe import WorkerProcess
 from machine.clocks import now
 ready = now()
 time.sleep(0.1)
-worker = Worker(ready)
+worker = WorkerProcess(ready)
 reports = [worker.probe().report().to_dict(), worker.probe().report().to_dict(), {"ready": ready}]
 print(json.dumps(reports))
 """
@@ -134,8 +134,8 @@ def test_a_forked_worker_is_cold_and_born_when_it_was_forked() -> None:
     parent, child = measure(
         """
 import json, os, time
-from metrics.collect.probe import Worker
-worker = Worker()
+from metrics.collect.probe import WorkerProcess
+worker = WorkerProcess()
 parent = worker.probe().report().to_dict()
 time.sleep(0.5)
 reader, writer = os.pipe()
@@ -156,8 +156,8 @@ def test_a_forked_worker_may_count_from_the_birth_of_the_process_that_it_was_for
         """
 import json, os, time
 from machine.clocks import now, process_started_at
-from metrics.collect.probe import Worker
-worker = Worker(ready_at=now(), born_at=process_started_at())
+from metrics.collect.probe import WorkerProcess
+worker = WorkerProcess(ready_at=now(), born_at=process_started_at())
 time.sleep(0.3)
 reader, writer = os.pipe()
 if os.fork() == 0:

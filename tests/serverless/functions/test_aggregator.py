@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from metrics.collect.probe import Worker, WorkReport
+from metrics.collect.probe import WorkerProcess, WorkReport
 from serverless.functions.aggregator import Aggregator
 from serverless.functions.payload import pack_images
 from serverless.functions.transfer import TransferError
@@ -41,7 +41,7 @@ def params(folder, **contents):
 
 
 def call(given):
-    return json.loads(json.dumps(Aggregator(Worker(time.time())).handle(given)))
+    return json.loads(json.dumps(Aggregator(WorkerProcess(time.time())).handle(given)))
 
 
 def changed(name, change):
@@ -103,4 +103,4 @@ def test_a_store_that_refuses_is_no_corrupt_update(tmp_path):
     given = params(tmp_path)
     given["updates"][1]["url"] = "ftp://elsewhere/u1"
     with pytest.raises(TransferError):
-        Aggregator(Worker(time.time())).handle(given)
+        Aggregator(WorkerProcess(time.time())).handle(given)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from metrics.collect.probe import Worker
+from metrics.collect.probe import WorkerProcess
 from serverless.functions import invoker
 from serverless.functions.openwhisk import call as openwhisk_call
 from serverless.functions.transfer import TransferError
@@ -74,7 +74,7 @@ def test_the_weights_are_handed_on_and_the_client_is_called_with_the_copy(tmp_pa
         return {"record": RECORD}
 
     params = {"function": "client", "params": {"client_id": 3}, "weights_url": source.as_uri()}
-    told = invoker.handle({**params, "copy_url": copy.as_uri()}, Worker(time.time()), call_client)
+    told = invoker.handle({**params, "copy_url": copy.as_uri()}, WorkerProcess(time.time()), call_client)
     assert called == [("client", {"client_id": 3}, b"w" * 1000)]
     assert (told["record"], told["bytes_in"], told["bytes_out"]) == (RECORD, 1000, 1000)
     assert {span["phase"] for span in told["work"]["spans"]} >= {"fetch", "store"}
@@ -83,7 +83,7 @@ def test_the_weights_are_handed_on_and_the_client_is_called_with_the_copy(tmp_pa
 def test_without_the_weights_no_client_is_called(tmp_path):
     params = {"function": "client", "params": {}, "weights_url": (tmp_path / "none").as_uri()}
     with pytest.raises(TransferError, match="No such file"):
-        invoker.handle({**params, "copy_url": (tmp_path / "copy").as_uri()}, Worker(), pytest.fail)
+        invoker.handle({**params, "copy_url": (tmp_path / "copy").as_uri()}, WorkerProcess(), pytest.fail)
 
 
 def test_an_action_is_invoked_with_the_platforms_key_and_its_record_comes_back(api):
