@@ -19,8 +19,8 @@ from machine.clocks import now
 from metrics.collect.phases import RoundClock
 from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
-from metrics.collect.rows import invocation_row, round_row
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
+from metrics.collect.rows import controller_row, round_row, with_work
 from task.aggregation import StreamingAverage
 from task.data import DataSettings, Mnist, load_mnist
 from task.engines.engine import engine_name, load_engine
@@ -116,18 +116,7 @@ def _round(
 
     times, work = clock.close(), probe.report()
     rows = [_client_row(recorder.run_id, server_round, arrived[client], sent, len(blob)) for client in clients]
-    rows.append(
-        invocation_row(
-            work,
-            submitted_at=work.started_at,
-            run_id=recorder.run_id,
-            server_round=server_round,
-            function="aggregator",
-            client_s=work.seconds,
-            is_cold=None,  # the controller averages and evaluates: no process is started for it
-            cold_start_s=None,
-        )
-    )
+    rows.append(controller_row(recorder.run_id, server_round, work))
     row = round_row(
         times,
         rows,
@@ -149,19 +138,21 @@ def _arrival(future: Future[Answer]) -> _Arrived:
 
 def _client_row(run_id: str, server_round: int, arrived: _Arrived, submitted_at: float, bytes_in: int) -> InvocationRow:
     answer = arrived.answer
-    return invocation_row(
-        answer.work,
+    row = InvocationRow(
         submitted_at=submitted_at,
         run_id=run_id,
         server_round=server_round,
         function="client",
         client_id=answer.client_id,
+        attempt=1,
+        status="success",
         client_s=arrived.at - submitted_at,
         bytes_in=bytes_in,
         bytes_out=len(answer.weights),
         num_examples=answer.num_examples,
         train_loss=answer.train_loss,
     )
+    return with_work(row, answer.work)
 
 
 def _start_pool(job: FederatedJob, settings: InprocessSettings) -> ProcessPoolExecutor:

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from experiments.config.compose import compose_cells
 from experiments.config.prices import price_book
-from metrics.collect.tables import TABLES, schema
+from metrics.collect.row_types import TABLES
+from metrics.collect.schema import schema
 from metrics.cost.bill import bill, every_policy, price
 
 ROUNDS, CLIENTS = 500, 100  # of two runs: 100,000 invocations

@@ -14,8 +14,8 @@ from functools import partial
 
 from machine.clocks import now
 from metrics.collect.recorder import Recorder
+from metrics.collect.row_types import InvocationRow
 from metrics.collect.rows import round_row
-from metrics.collect.tables import InvocationRow
 from serverless.cluster import watch_cluster
 from serverless.fabric.sites import deploy, open_sites, remove_invokers, router
 from serverless.invocations.answers import corrupt_updates
@@ -209,7 +209,9 @@ class Keeper:
             server_round=this.number,
             started_at=this.clock.started_at,
             stragglers=left.out + this.surplus,
-            **{name: average.result[name] for name in ("test_accuracy", "test_loss", "weights_sha256")},
+            test_accuracy=average.result["test_accuracy"],
+            test_loss=average.result["test_loss"],
+            weights_sha256=average.result["weights_sha256"],
         )
         self.recorder.checkpoint(this.number, None, states)  # the weights themselves are in the store
         self.recorder.round(row, rows)

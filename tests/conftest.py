@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import trustme
 from hypothesis import settings
 
 from metrics.collect.phases import PHASES
-from metrics.collect.tables import InvocationRow, RoundRow, RunRow, SampleRow, append, collect
+from metrics.collect.row_files import append
+from metrics.collect.row_types import InvocationRow, RoundRow, RunRow, SampleRow
+from metrics.collect.tables import collect
 from metrics.cost.bill import bill, every_policy, write_bill
 from metrics.cost.prices import Billing, FunctionPrice, PriceBook, StorePrice, TrafficPrice, VmPrice
 from task.data import DataSettings, load_mnist
@@ -74,13 +76,13 @@ def make_round(run_id: str = "r", server_round: int = 1, **changes: Any) -> Roun
         test_accuracy=0.5 + 0.1 * server_round,
         test_loss=1.0 / server_round,
         weights_sha256=f"{server_round:064x}",
-        clients=10,
+        updates=10,
         num_examples=6000,
         attempts=10,
         failures=0,
         cold_starts=2 if server_round == 1 else 0,
         cpu_s=4.0,
-        peak_memory_bytes=300 * MIB,
+        largest_worker_peak_rss_bytes=300 * MIB,
         round_s=sum(phases.values()) + unattributed_s,
         unattributed_s=unattributed_s,
         **phases,
@@ -129,7 +131,7 @@ def make_run(run_id: str, rounds: list[RoundRow], **changes: Any) -> RunRow:
         teardown_s=0.5,
         wall_s=60.0,
         cpu_s=50.0,
-        peak_memory_bytes=900 * MIB,
+        peak_total_rss_bytes=900 * MIB,
         workers=2,
         threads_per_client=1,
         commit="0123456789abcdef",
@@ -149,7 +151,6 @@ def make_run(run_id: str, rounds: list[RoundRow], **changes: Any) -> RunRow:
 
 def make_invocation(run_id: str, server_round: int, client_id: int, **changes: Any) -> InvocationRow:
     """A client's one successful attempt."""
-    nothing = dict.fromkeys(column.name for column in fields(InvocationRow) if column.default is MISSING)
     known: dict[str, Any] = {
         "run_id": run_id,
         "server_round": server_round,
@@ -160,7 +161,7 @@ def make_invocation(run_id: str, server_round: int, client_id: int, **changes: A
         "is_cold": server_round == 1 and client_id < 2,
         "submitted_at": 1000.0 + 10 * server_round,
     }
-    return InvocationRow(**nothing | known | changes)
+    return InvocationRow(**known | changes)
 
 
 def make_samples(run_id: str, roles: dict[str, float], rss_mib: int = 100) -> list[SampleRow]:
@@ -299,7 +300,7 @@ _WORK: dict[str, dict[str, Any]] = {
         "activation_id": "a",
         "platform": "openwhisk",
         "memory_limit_bytes": 1024 * MIB,
-        "peak_memory_bytes": 700 * MIB,
+        "worker_peak_rss_bytes": 700 * MIB,
         "bytes_in": MIB,
         "bytes_out": MIB,
     },

@@ -12,7 +12,8 @@ from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan
 from baselines.flower.processes import processes
 from baselines.flower.settings import FlowerSettings, check
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import RoundRow, read_run
+from metrics.collect.row_files import read_run
+from metrics.collect.row_types import RoundRow
 from task.job import FederatedJob
 from task.weights import Weights, loads
 

@@ -12,8 +12,8 @@ from baselines.flower.messages import ARRAYS, CONFIG, SERVER_ROUND, Answer, read
 from baselines.flower.plan import Plan
 from machine.clocks import now
 from metrics.collect.phases import RoundClock
-from metrics.collect.rows import invocation_row
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
+from metrics.collect.rows import with_work
 from task.selection import select_clients
 
 
@@ -93,13 +93,13 @@ class Round:
 
     def _invocation(self, answer: Answer, message_id: str | None) -> InvocationRow:
         arrived_at = self.marks.arrived_at.get(self.nodes[answer.client_id])
-        return invocation_row(
-            answer.work,
+        row = InvocationRow(
             submitted_at=self.fan_out_at,
             run_id=self.plan.run_id,
             server_round=self.server_round,
             function="client",
             client_id=answer.client_id,
+            attempt=1,
             activation_id=message_id,
             status="failed" if answer.error_kind else "success",
             error_kind=answer.error_kind,
@@ -109,3 +109,4 @@ class Round:
             num_examples=answer.num_examples,
             train_loss=answer.train_loss,
         )
+        return with_work(row, answer.work)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
@@ -21,7 +20,7 @@ from baselines.flower.plan import Plan
 from baselines.flower.round import Round
 from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
-from metrics.collect.rows import invocation_row, round_row
+from metrics.collect.rows import controller_row, round_row
 from task.aggregation import StreamingAverage
 from task.data import Mnist
 from task.evaluation import evaluate
@@ -106,25 +105,16 @@ class OrderedFedAvg(FedAvg):
             test = self._mnist.test_images, self._mnist.test_labels
             evaluation = evaluate(self._plan.job.model, self._weights, *test)
         times, work = self._round.clock.close(), self._probe.report()
-        known: dict[str, Any] = {"run_id": self._plan.run_id, "server_round": self._round.server_round}
-        server = invocation_row(
-            work,
-            submitted_at=work.started_at,
-            function="aggregator",
-            client_s=work.seconds,
-            is_cold=None,  # it was here before the round
-            cold_start_s=None,
-            **known,
-        )
-        rows = [*self._round.invocations(), server]
+        rows = [*self._round.invocations(), controller_row(self._plan.run_id, self._round.server_round, work)]
         row = round_row(
             times,
             rows,
+            run_id=self._plan.run_id,
+            server_round=self._round.server_round,
             started_at=self._round.clock.started_at,
             test_accuracy=evaluation.test_accuracy,
             test_loss=evaluation.test_loss,
             weights_sha256=sha256(self._weights),
-            **known,
         )
         self._recorder.checkpoint(row.server_round, dumps(self._weights), self._changed_states())
         self._recorder.round(row, rows)

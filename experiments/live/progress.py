@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.config.plan import RunPlan
 from metrics.collect.phases import by_group
-from metrics.collect.tables import RunRow
+from metrics.collect.row_types import RunRow
 
 WAITING, RUNNING, KEPT = "waiting", "running", "kept"
 

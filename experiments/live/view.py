@@ -15,7 +15,7 @@ from rich.live import Live
 from experiments.config.plan import RunPlan
 from experiments.live.progress import KEPT, RUNNING, RunProgress
 from experiments.live.progress_table import render, sentence
-from metrics.collect.tables import RunRow
+from metrics.collect.row_types import RunRow
 
 
 class View(ABC):

@@ -24,7 +24,9 @@ from experiments.runs.stop_request import StopRequest
 from experiments.runs.supervisor import CHILD, supervise
 from machine.clocks import now
 from metrics.collect.provenance import Provenance, collect_provenance
-from metrics.collect.tables import RunRow, append, collect
+from metrics.collect.row_files import append
+from metrics.collect.row_types import RunRow
+from metrics.collect.tables import collect
 
 
 @dataclass

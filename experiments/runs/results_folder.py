@@ -18,7 +18,8 @@ from experiments.config.plan import RunPlan, configuration_hash
 from experiments.config.schema import ExperimentConfig
 from experiments.runs.run_files import is_run
 from experiments.runs.run_row import judge
-from metrics.collect.tables import RUNS, RunRow, append, read_run
+from metrics.collect.row_files import RUNS, append, read_run
+from metrics.collect.row_types import RunRow
 
 EARLIER = "earlier"  # beside the folder of the runs: those that were made again
 

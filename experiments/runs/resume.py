@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from experiments.runs.run_files import Identity, Outcome, RunFile
 from metrics.collect import checkpoints
 from metrics.collect.provenance import Provenance
-from metrics.collect.tables import RunRow, read_rows
+from metrics.collect.row_files import read_rows
+from metrics.collect.row_types import RunRow
 
 _ROWS = "runs.jsonl"
 _CODE = ("commit", "dirty")  # a change of the code is noted in the run's row; see `add_up`
-_SUMS = ("setup_s", "learning_s", "teardown_s", "wall_s", "cpu_s", "sampled_cpu_s", "sampler_cpu_s")
 
 
 def last_whole_round(directory: Path, row: RunRow) -> int | None:
@@ -54,19 +53,27 @@ def add_up(row: RunRow, earlier: RunRow | None) -> RunRow:
     """
     if earlier is None:
         return row
-    parts: dict[str, tuple[Any, Any]] = {
-        name: (getattr(row, name), getattr(earlier, name)) for name in (*_SUMS, "peak_memory_bytes", "dirty")
-    }
-    sums: dict[str, Any] = {name: None if None in parts[name] else sum(parts[name]) for name in _SUMS}
+    peaks = [part.peak_total_rss_bytes for part in (row, earlier) if part.peak_total_rss_bytes is not None]
+    is_known = row.dirty is not None and earlier.dirty is not None
     return replace(
         row,
-        **sums,
+        setup_s=row.setup_s + earlier.setup_s,
+        learning_s=row.learning_s + earlier.learning_s,
+        teardown_s=row.teardown_s + earlier.teardown_s,
+        wall_s=row.wall_s + earlier.wall_s,
+        cpu_s=_sum(row.cpu_s, earlier.cpu_s),
+        sampled_cpu_s=_sum(row.sampled_cpu_s, earlier.sampled_cpu_s),
+        sampler_cpu_s=_sum(row.sampler_cpu_s, earlier.sampler_cpu_s),
         resumes=earlier.resumes + 1,
         started_at=earlier.started_at,
-        peak_memory_bytes=max((peak for peak in parts["peak_memory_bytes"] if peak is not None), default=None),
+        peak_total_rss_bytes=max(peaks, default=None),
         commit=earlier.commit,
-        dirty=None if None in parts["dirty"] else any(parts["dirty"]) or row.commit != earlier.commit,
+        dirty=(row.dirty or earlier.dirty or row.commit != earlier.commit) if is_known else None,
     )
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 def _part(directory: Path, number: int) -> Path:

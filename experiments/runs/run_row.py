@@ -6,13 +6,13 @@ import json
 import signal
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from experiments.runs.resume import add_up, earlier_parts
 from experiments.runs.run_files import THREADS_PER_CLIENT, Outcome, RunFile
 from experiments.runs.supervisor import Ended
 from metrics.collect.cluster_facts import read_cluster
-from metrics.collect.tables import PROCESSES, RunRow, read_run
+from metrics.collect.row_files import read_run
+from metrics.collect.row_types import PROCESSES, RunRow
 
 
 def judge(directory: Path, ended: Ended | None) -> RunRow:
@@ -31,6 +31,9 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
     outcome = _outcome(directory, ended)
     accuracies = [row["test_accuracy"] for row in rounds]
     reached = (row["server_round"] for row in rounds if job.reached(row["test_accuracy"]))
+    ended_at, of_part = _end(directory, ended), [row for row in rounds if row["part"] == run.part]
+    first_at = of_part[0]["started_at"] if of_part else ended_at
+    last_at = of_part[-1]["started_at"] + of_part[-1]["round_s"] if of_part else ended_at
     row = RunRow(
         run_id=run.run_id,
         experiment=run.experiment,
@@ -57,11 +60,14 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         final_test_accuracy=accuracies[-1] if accuracies else None,
         rounds_to_target=next(reached, None),
         started_at=run.started_at,
-        **_times(run.started_at, _end(directory, ended), [row for row in rounds if row["part"] == run.part]),
+        setup_s=first_at - run.started_at,
+        learning_s=sum(row["round_s"] for row in of_part),
+        teardown_s=ended_at - last_at,
+        wall_s=ended_at - run.started_at,
         cpu_s=None if ended is None else ended.cpu_s,
         sampled_cpu_s=None if ended is None else ended.sampled_cpu_s,
         sampler_cpu_s=None if ended is None else ended.sampler_cpu_s,
-        peak_memory_bytes=_sampled_peak(directory) if ended is None else ended.peak_memory_bytes,
+        peak_total_rss_bytes=_sampled_peak(directory) if ended is None else ended.peak_total_rss_bytes,
         threads_per_client=THREADS_PER_CLIENT,
         **asdict(run.provenance),
         config=json.dumps(run.config, sort_keys=True),
@@ -87,18 +93,6 @@ def _outcome(directory: Path, ended: Ended | None) -> Outcome:
         hint = "; was there too little memory?" if name == "SIGKILL" else ""
         return Outcome("failed", f"its process was killed by {name}{hint}")
     return Outcome("failed", f"its process ended with code {ended.returncode} and no word about it")
-
-
-def _times(started_at: float, ended_at: float, rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the parts of a run's wall time, in seconds; between two rounds nothing is counted but ``wall_s``."""
-    first = rounds[0]["started_at"] if rounds else ended_at
-    last = rounds[-1]["started_at"] + rounds[-1]["round_s"] if rounds else ended_at
-    return {
-        "setup_s": first - started_at,
-        "learning_s": sum(row["round_s"] for row in rounds),
-        "teardown_s": ended_at - last,
-        "wall_s": ended_at - started_at,
-    }
 
 
 def _end(directory: Path, ended: Ended | None) -> float:

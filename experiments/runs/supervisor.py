@@ -59,7 +59,7 @@ class Ended:
         The sum over the roles in the last sample.
     sampler_cpu_s
         CPU seconds that the sampler used in this process; not part of ``cpu_s``.
-    peak_memory_bytes
+    peak_total_rss_bytes
         Highest sum of resident sets of its processes, sampled once a second; ``None`` if it ended before the first.
     """
 
@@ -69,7 +69,7 @@ class Ended:
     cpu_s: float
     sampled_cpu_s: float
     sampler_cpu_s: float
-    peak_memory_bytes: int | None
+    peak_total_rss_bytes: int | None
 
 
 def supervise(
@@ -110,7 +110,7 @@ def supervise(
         cpu_s=cpu_seconds_of_children() - cpu_before_s + sampler.not_waited_for_s,
         sampled_cpu_s=sampler.cpu_s,
         sampler_cpu_s=sampler.own_cpu_s,
-        peak_memory_bytes=sampler.peak_memory_bytes,
+        peak_total_rss_bytes=sampler.peak_total_rss_bytes,
     )
 
 

@@ -14,7 +14,8 @@ from experiments.live.progress import RUNNING, WAITING
 from experiments.runs.results_folder import finished_row, is_held
 from experiments.runs.run_files import LOG, RunFile, is_run
 from experiments.runs.sweep_file import Ledger, PlannedRun
-from metrics.collect.tables import RUNS, RunRow, read_run
+from metrics.collect.row_files import RUNS, read_run
+from metrics.collect.row_types import RunRow
 
 DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from experiments.config.schema import ExperimentConfig
 from experiments.runs.cell import CellResult
 from experiments.runs.run_files import LOG
-from metrics.collect.tables import RUNS
+from metrics.collect.row_files import RUNS
 
 _LOG_LINES, _TRACEBACK_LINES = 6, 20
 

@@ -38,7 +38,7 @@ KPIS = (
     Kpi("median_unattributed_share", "unattributed, median", "share"),
     Kpi("cpu_s", "CPU, whole run", "cpu_s"),
     Kpi("round_cpu_s", "CPU, median round", "cpu_s"),
-    Kpi("peak_memory_bytes", "peak memory", "bytes"),
+    Kpi("peak_total_rss_bytes", "peak memory", "bytes"),
     Kpi("cold_starts", "cold starts", "count"),
     Kpi("cold_share", "cold, later rounds", "share"),
     Kpi("failures", "failed attempts", "count"),

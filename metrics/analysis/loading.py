@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.collect.tables import TABLES, SchemaVersionError, load
+from metrics.collect.row_types import TABLES
+from metrics.collect.tables import SchemaVersionError, load
 
 MACHINE = ("cpu_model", "cores", "memory_bytes", "cgroup_cpu_cores", "cgroup_memory_bytes")
 _SAME = 0.01  # a kernel may give or take some of the memory that a machine says it has

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from machine.files import write_whole
-from metrics.collect.tables import InvocationRow, read_run, rewrite
+from metrics.collect.row_files import read_run, rewrite
+from metrics.collect.row_types import InvocationRow
 
 _FOLDER = "checkpoint"
 

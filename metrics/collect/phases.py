@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypedDict, cast
 
 from machine.clocks import now
 from metrics.collect.probe import Span, WorkReport
@@ -46,6 +47,26 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "platform": ("select", "invoke", "wait", "poll"),
     UNATTRIBUTED: (UNATTRIBUTED,),
 }
+
+
+class RoundTimes(TypedDict):
+    """The seconds of a round by phase, as in the table ``rounds``: they add up to ``round_s``."""
+
+    round_s: float
+    select_s: float
+    publish_s: float
+    invoke_s: float
+    runtime_start_s: float
+    wait_s: float
+    cold_start_s: float
+    compile_s: float
+    fetch_s: float
+    train_s: float
+    store_s: float
+    poll_s: float
+    aggregate_s: float
+    evaluate_s: float
+    unattributed_s: float
 
 
 def by_group(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -106,11 +127,12 @@ class RoundClock:
             if name != UNATTRIBUTED:
                 self.add(name, seconds)
 
-    def close(self) -> dict[str, float]:
-        """Return ``<phase>_s`` of every phase, ``round_s`` and ``unattributed_s``, in seconds."""
+    def close(self) -> RoundTimes:
+        """Return what each phase took, and what of the round is in none of them."""
         round_s = now() - self.started_at
         times = {f"{name}_s": self._seconds[name] for name in PHASES}
-        return {**times, "round_s": round_s, "unattributed_s": round_s - sum(times.values())}
+        unattributed_s = round_s - sum(times.values())
+        return cast(RoundTimes, {"round_s": round_s, **times, "unattributed_s": unattributed_s})
 
 
 def share(

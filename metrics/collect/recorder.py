@@ -18,7 +18,8 @@ from typing import Any
 
 from metrics.collect import checkpoints
 from metrics.collect.checkpoints import ResumePoint
-from metrics.collect.tables import InvocationRow, RoundRow, append, read_run
+from metrics.collect.row_files import append, read_run
+from metrics.collect.row_types import InvocationRow, RoundRow
 
 
 class WatcherGone(RuntimeError):  # noqa: N818 - it names what happened; nothing went wrong in the run

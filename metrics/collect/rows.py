@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
+from metrics.collect.phases import RoundTimes
 from metrics.collect.probe import Span, WorkReport
-from metrics.collect.tables import InvocationRow, RoundRow
-
-_WORK_PHASES = ("cold_start", "compile", "fetch", "train", "store", "aggregate", "evaluate")
+from metrics.collect.row_types import InvocationRow, RoundRow
 
 
-def invocation_row(work: WorkReport | None, *, submitted_at: float, **known: Any) -> InvocationRow:
-    """Describe one attempt at a piece of work.
+def with_work(row: InvocationRow, work: WorkReport | None) -> InvocationRow:
+    """Add to the row of an attempt what its worker measured.
 
     Parameters
     ----------
+    row
+        What the controller knows of the attempt. A cold start counts from its ``submitted_at`` on, because a worker
+        that was started ahead of the work kept nobody waiting.
     work
-        What the worker reported; ``None`` if it never did, and then nothing that it would have said is made up.
-    submitted_at
-        When the controller sent the work, in seconds since the epoch; a cold start counts from then on, because a
-        worker that was started ahead of the work kept nobody waiting.
-    known
-        The columns that the controller knows; those neither known nor reported are null.
+        What the worker reported; ``None`` if it never did, and then its columns stay null.
     """
-    row: dict[str, Any] = dict.fromkeys(column.name for column in fields(InvocationRow) if column.default is MISSING)
-    row.update(attempt=1, status="success", submitted_at=submitted_at)
-    if work:
-        phases = {f"{phase}_s": _seconds_since(submitted_at, work, phase) for phase in _WORK_PHASES}
-        row.update(
-            phases,
-            is_cold=work.is_cold,
-            function_s=work.seconds,
-            cpu_s=work.cpu_s,
-            peak_memory_bytes=work.peak_memory_bytes,
-            memory_source=work.memory_source,
-            cgroup_cpu_s=work.cgroup_cpu_s,
-            cgroup_peak_memory_bytes=work.cgroup_peak_memory_bytes,
-            cgroup_source=work.cgroup_source,
-        )
-    return InvocationRow(**{**row, **known})
+    if work is None:
+        return row
+    return replace(
+        row,
+        is_cold=work.is_cold,
+        function_s=work.seconds,
+        cold_start_s=_seconds_since(row.submitted_at, work, "cold_start"),
+        compile_s=_seconds_since(row.submitted_at, work, "compile"),
+        fetch_s=_seconds_since(row.submitted_at, work, "fetch"),
+        train_s=_seconds_since(row.submitted_at, work, "train"),
+        store_s=_seconds_since(row.submitted_at, work, "store"),
+        aggregate_s=_seconds_since(row.submitted_at, work, "aggregate"),
+        evaluate_s=_seconds_since(row.submitted_at, work, "evaluate"),
+        cpu_s=work.cpu_s,
+        worker_peak_rss_bytes=work.peak_memory_bytes,
+        memory_source=work.memory_source,
+        cgroup_cpu_s=work.cgroup_cpu_s,
+        cgroup_peak_memory_bytes=work.cgroup_peak_memory_bytes,
+        cgroup_source=work.cgroup_source,
+    )
 
 
 def _seconds_since(moment: float, work: WorkReport, phase: str) -> float | None:
@@ -49,7 +49,32 @@ def _seconds_since(moment: float, work: WorkReport, phase: str) -> float | None:
     return sum(span.seconds for span in clipped) if clipped else None
 
 
-def round_row(times: Mapping[str, Any], invocations: Sequence[InvocationRow], **known: Any) -> RoundRow:
+def controller_row(run_id: str, server_round: int, work: WorkReport) -> InvocationRow:
+    """Describe the averaging and evaluation that a controller did itself: no process was started for it."""
+    row = InvocationRow(
+        run_id=run_id,
+        server_round=server_round,
+        function="aggregator",
+        attempt=1,
+        status="success",
+        submitted_at=work.started_at,
+        client_s=work.seconds,
+    )
+    return replace(with_work(row, work), is_cold=None, cold_start_s=None)
+
+
+def round_row(
+    times: RoundTimes,
+    invocations: Sequence[InvocationRow],
+    *,
+    run_id: str,
+    server_round: int,
+    started_at: float,
+    test_accuracy: float,
+    test_loss: float,
+    weights_sha256: str,
+    stragglers: int = 0,
+) -> RoundRow:
     """Describe a finished round by its clock and its invocations.
 
     Parameters
@@ -60,22 +85,25 @@ def round_row(times: Mapping[str, Any], invocations: Sequence[InvocationRow], **
         The attempts that had ended when the round was closed; only successful clients count as participants, but what
         failed counts as attempts and in CPU seconds. Discarded ones, whose answers came after that, count in nothing:
         their rows may come much later.
-    known
-        The other columns: ``run_id``, ``server_round``, ``started_at``, ``test_accuracy``, ``test_loss``,
-        ``weights_sha256``.
     """
     invocations = [row for row in invocations if row.status != "discarded"]
     averaged = [row for row in invocations if row.function == "client" and row.status == "success"]
     cpu_s = [row.cpu_s for row in invocations if row.cpu_s is not None]
-    peaks = [row.peak_memory_bytes for row in invocations if row.peak_memory_bytes is not None]
+    peaks = [row.worker_peak_rss_bytes for row in invocations if row.worker_peak_rss_bytes is not None]
     return RoundRow(
-        clients=len(averaged),
+        run_id=run_id,
+        server_round=server_round,
+        started_at=started_at,
+        test_accuracy=test_accuracy,
+        test_loss=test_loss,
+        weights_sha256=weights_sha256,
+        updates=len(averaged),
         num_examples=sum(row.num_examples or 0 for row in averaged),
         attempts=len(invocations),
         failures=sum(row.status == "failed" for row in invocations),
+        stragglers=stragglers,
         cold_starts=sum(bool(row.is_cold) for row in invocations),
         cpu_s=sum(cpu_s) if cpu_s else None,
-        peak_memory_bytes=max(peaks, default=None),
+        largest_worker_peak_rss_bytes=max(peaks, default=None),
         **times,
-        **known,
     )

@@ -19,7 +19,8 @@ import psutil
 
 from machine.clocks import now
 from metrics.collect.cpu_by_role import Accounts, Seen
-from metrics.collect.tables import SampleRow, append
+from metrics.collect.row_files import append
+from metrics.collect.row_types import SampleRow
 
 ROLE_VARIABLE = "FL_PROCESS_ROLE"
 CONTROLLER = "controller"
@@ -43,7 +44,7 @@ _ROLES_BY_PREFIX = (
 
 @dataclass
 class Sampler:
-    """Writes a :class:`~metrics.collect.tables.SampleRow` per role of a run's process tree.
+    """Writes a :class:`~metrics.collect.row_types.SampleRow` per role of a run's process tree.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class Sampler:
 
     Attributes
     ----------
-    peak_memory_bytes
+    peak_total_rss_bytes
         Highest sum of resident sets in a sample; ``None`` before the first.
     own_cpu_s
         CPU seconds that the samples themselves have used in the process that takes them.
@@ -66,7 +67,7 @@ class Sampler:
     run_id: str
     directory: Path
     root_pid: int
-    peak_memory_bytes: int | None = None
+    peak_total_rss_bytes: int | None = None
     own_cpu_s: float = 0.0
     _last_cpu_s: float = 0.0
     _roles: dict[psutil.Process, str] = field(default_factory=dict)
@@ -93,7 +94,7 @@ class Sampler:
         rows = self._rows(now(), self._tree())
         if rows:
             append(self.directory, *rows)
-            self.peak_memory_bytes = max(self.peak_memory_bytes or 0, sum(row.rss_bytes for row in rows))
+            self.peak_total_rss_bytes = max(self.peak_total_rss_bytes or 0, sum(row.rss_bytes for row in rows))
         self._last_cpu_s = time.thread_time() - start
         self.own_cpu_s += self._last_cpu_s
         return rows

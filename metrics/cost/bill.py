@@ -13,7 +13,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from metrics.collect.cost_table import BILLING, COLUMNS, COST, ITEMS
-from metrics.collect.tables import SCHEMA_VERSION, Tables
+from metrics.collect.row_types import SCHEMA_VERSION
+from metrics.collect.tables import Tables
 from metrics.cost.functions import UNITS, usage, usd
 from metrics.cost.machine_hours import ROUND, held_seconds, machines_usd
 from metrics.cost.prices import POLICIES, FunctionPrice, PlacePrice, PriceBook, StorePrice, TrafficPrice, VmPrice

@@ -129,7 +129,7 @@ def _memory_mb(calls: pd.DataFrame, price: FunctionPrice, memory_mb: int | None,
     if memory_mb is not None:
         limit = np.full(len(calls), float(memory_mb))
     if price.billed_memory == "peak":
-        peak = calls["peak_memory_bytes"].astype("float64").to_numpy() / _MIB
+        peak = calls["worker_peak_rss_bytes"].astype("float64").to_numpy() / _MIB
         limit = np.where(np.isnan(peak), limit, np.fmin(peak, limit))
     if np.isnan(limit[ran]).any():
         raise ValueError("the memory of some functions is not in the tables: give memory_mb=...")

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from metrics.analysis.labels import label_runs
-from metrics.collect.tables import PROCESSES, Tables
+from metrics.collect.row_types import PROCESSES
+from metrics.collect.tables import Tables
 from metrics.collect.units import write
 from metrics.plots.parts.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.parts.chart import Chart

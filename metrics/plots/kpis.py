@@ -31,7 +31,7 @@ _COLUMNS = 3
 _TESTED = "warm_round_s"  # the KPI whose p-values are told below the figure; the CSV has those of all
 _MOST_TOLD = 4
 _MANY = 6  # cells, above which only some KPIs are drawn
-_MAIN = ("best_test_accuracy", "rounds_to_target", "warm_round_s", "cpu_s", "peak_memory_bytes", "usd_per_round")
+_MAIN = ("best_test_accuracy", "rounds_to_target", "warm_round_s", "cpu_s", "peak_total_rss_bytes", "usd_per_round")
 _STEP = 0.26  # of a row, between the dots of two systems
 
 

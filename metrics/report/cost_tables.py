@@ -138,8 +138,8 @@ def _gaps(frames: Tables, cost: pd.DataFrame) -> Iterator[str]:
     calls = frames["invocations"].merge(frames["runs"][["run_id", "platform"]], on="run_id", suffixes=("_call", ""))
     calls = calls[calls["platform"].notna() & (calls["function"] == "client")]
     limit = cost["memory_mb"].min() * 2**20
-    if (calls["peak_memory_bytes"] > limit).any():
-        peak = write(float(calls["peak_memory_bytes"].max()), "bytes")
+    if (calls["worker_peak_rss_bytes"] > limit).any():
+        peak = write(float(calls["worker_peak_rss_bytes"].max()), "bytes")
         yield f"Functions used up to {peak}: with {cost['memory_mb'].min():g} MB they would have been killed."
     first = calls[calls["server_round"] == 1]
     cold = int(first["is_cold"].eq(True).sum())

@@ -11,7 +11,15 @@ from metrics.analysis.statistics import FEWEST, records, write_median
 from metrics.report.table import Table
 
 TITLE = "Differences, paired by seed"
-_SHOWN = ("warm_round_s", "first_round_s", "to_first_round_s", "wall_s", "cpu_s", "peak_memory_bytes", "usd_per_round")
+_SHOWN = (
+    "warm_round_s",
+    "first_round_s",
+    "to_first_round_s",
+    "wall_s",
+    "cpu_s",
+    "peak_total_rss_bytes",
+    "usd_per_round",
+)
 _TITLES = {kpi.column: kpi.title for kpi in COMPARED}
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from metrics.collect import tables
 from metrics.collect.cost_table import COST
-from metrics.collect.tables import Tables
+from metrics.collect.row_types import TABLES
+from metrics.collect.tables import Tables, load
 from metrics.plots import NoDataError
 from metrics.plots.draw import draw
 from metrics.report import markdown
@@ -40,7 +40,7 @@ def finish(out: Path, console: Console, command: str | None = None, *, figures: 
     FileNotFoundError
         If the tables have not been collected.
     """
-    frames = tables.load(out)
+    frames = load(out)
     if frames["runs"].empty:
         console.print(Text(f"No run has left a row in {out}: there is nothing to compare.", style="yellow"))
         return
@@ -79,7 +79,7 @@ def _draw(out: Path, frames: Tables, console: Console) -> list[Path]:
 
 
 def _tables_in(out: Path) -> list[str]:
-    return [name for name in (*tables.TABLES, COST) if (out / f"{name}.parquet").exists()]
+    return [name for name in (*TABLES, COST) if (out / f"{name}.parquet").exists()]
 
 
 def _show_files(out: Path, report: Path, drawn: list[Path], console: Console, no_figures: str) -> None:

@@ -9,7 +9,7 @@ from statistics import median
 import pandas as pd
 
 from metrics.analysis.labels import label_runs
-from metrics.collect.tables import RUNS
+from metrics.collect.row_files import RUNS
 from metrics.collect.units import NOT_MEASURED, write
 from metrics.report.table import Table
 

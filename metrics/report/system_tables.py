@@ -16,10 +16,10 @@ from metrics.report.table import Table
 _KPI = {kpi.column: kpi for kpi in KPIS}
 _LEARNT = ("best_test_accuracy", "final_test_accuracy", "rounds_to_target")
 _TIME = ("first_round_s", "warm_round_s")
-_USED = ("overhead", "cpu_s", "round_cpu_s", "peak_memory_bytes", "cold_starts", "cold_share", "failures")
+_USED = ("overhead", "cpu_s", "round_cpu_s", "peak_total_rss_bytes", "cold_starts", "cold_share", "failures")
 _WHOLE = ("setup_s", "to_first_round_s", "wall_s")
 _COST = ("usd_per_round", "usd_to_target", "accuracy_per_usd")
-_COMPACT = ("best_test_accuracy", "rounds_to_target", "warm_round_s", "overhead", "cpu_s", "peak_memory_bytes")
+_COMPACT = ("best_test_accuracy", "rounds_to_target", "warm_round_s", "overhead", "cpu_s", "peak_total_rss_bytes")
 
 
 def side_by_side(summary: pd.DataFrame) -> Table:

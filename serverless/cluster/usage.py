@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from metrics.collect.tables import SampleRow
+from metrics.collect.row_types import SampleRow
 from serverless.cluster.pods import Pod, quantity
 
 SOURCE = "metrics.k8s.io"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from machine.clocks import now
 from metrics.collect.cluster_facts import write_cluster
-from metrics.collect.tables import append
+from metrics.collect.row_files import append
 from serverless.cluster.api import ClusterUnavailable, KubernetesApi
 from serverless.cluster.events import PodEvent, ends_of_containers, warnings
 from serverless.cluster.facts import image_digests, node_facts, openwhisk_facts, requests_by_role

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
 from serverless.fabric.groups import Fabric
 from serverless.fabric.settings import FabricSettings, SiteSettings
 from serverless.invocations.attempts import Attempted, Work

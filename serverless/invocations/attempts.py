@@ -8,8 +8,8 @@ from typing import Any
 
 from machine.clocks import now
 from metrics.collect.probe import WorkReport
-from metrics.collect.rows import invocation_row
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
+from metrics.collect.rows import with_work
 from serverless.invocations.answers import CORRUPT_UPDATE, BadAnswer
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform
 from serverless.storage import StoreError
@@ -158,8 +158,7 @@ class Invoker:
         clock: tuple[float, float],
     ) -> InvocationRow:
         told = (invocation.result or {}) if report else {}  # nothing of an answer that cannot be trusted
-        return invocation_row(
-            report,
+        row = InvocationRow(
             submitted_at=clock[0],
             client_s=clock[1],
             run_id=self.run_id,
@@ -175,8 +174,12 @@ class Invoker:
             platform_wait_s=invocation.wait_s,
             init_s=invocation.init_s,
             memory_limit_bytes=self.function.memory_mb * _MIB,
-            **{name: told.get(name) for name in ("bytes_in", "bytes_out", "num_examples", "train_loss")},
+            bytes_in=told.get("bytes_in"),
+            bytes_out=told.get("bytes_out"),
+            num_examples=told.get("num_examples"),
+            train_loss=told.get("train_loss"),
         )
+        return with_work(row, report)
 
 
 def _found(work: Work, attempts: Iterable[int]) -> Success | None:

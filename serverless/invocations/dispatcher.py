@@ -17,7 +17,7 @@ from typing import Protocol
 
 from machine.clocks import now
 from metrics.collect.probe import WorkReport
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
 from serverless.functions.backoff import jittered_s
 from serverless.invocations.answers import CORRUPT_UPDATE
 from serverless.invocations.attempts import NOT_SENT, Attempted, Success, Work

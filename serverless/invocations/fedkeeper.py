@@ -13,7 +13,7 @@ from typing import Any
 
 from machine.clocks import now
 from metrics.collect.probe import WorkReport
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
 from serverless.invocations.answers import RUBBISH_ANSWER, BadAnswer, check_invoker_answer
 from serverless.invocations.attempts import Attempted, Invoker, Work
 from serverless.invocations.recovery import NotedInvoker

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from machine.clocks import now
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
 from serverless.invocations.answers import CORRUPT_UPDATE
 from serverless.invocations.attempts import NOT_SENT, Attempted, Invoker, Success, Work
 from serverless.invocations.dispatcher import Task

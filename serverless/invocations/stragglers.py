@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
 from serverless.storage import StoreError
 from serverless.storage.run_objects import RunObjects
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from machine.clocks import now
 from metrics.collect.phases import RoundClock
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
 from serverless.invocations.dispatcher import Task
 from serverless.rounds.round_policies import RoundPolicy, Tally
 from serverless.storage.run_objects import Update

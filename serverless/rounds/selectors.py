@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.collect.tables import InvocationRow
+from metrics.collect.row_types import InvocationRow
 from task.job import FederatedJob
 from task.randomness import Stream, generator
 from task.selection import select_clients

@@ -21,7 +21,7 @@ from experiments.config.backends import BACKENDS, Backend
 from experiments.runs import child
 from machine.processes import end_descendants
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import RoundRow
+from metrics.collect.row_types import RoundRow
 from task.job import FederatedJob
 from task.weights import Weights
 

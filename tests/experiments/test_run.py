@@ -30,7 +30,7 @@ def test_a_run_from_the_command_line_to_its_tables(run, tmp_path):
     assert row["final_weights_sha256"] == final == tables["rounds"].weights_sha256.iloc[-1]
     assert row["setup_s"] + row["learning_s"] + row["teardown_s"] <= row["wall_s"] + 1e-6
     assert row["cpu_s"] > row["learning_s"] * 0.2
-    assert row["peak_memory_bytes"] > 200 << 20  # TensorFlow is in it
+    assert row["peak_total_rss_bytes"] > 200 << 20  # TensorFlow is in it
     assert {"controller", "client"} <= set(tables["samples"].role)
     assert (out / "report.md").exists()
     assert (out / "figures" / "accuracy.png").exists()

@@ -15,7 +15,7 @@ from experiments.runs.sweep_file import Ledger
 from experiments.runs.sweep_status import stand, status_of
 from experiments.status import main, show
 from metrics.collect.provenance import collect_provenance
-from metrics.collect.tables import append
+from metrics.collect.row_files import append
 
 
 @pytest.fixture

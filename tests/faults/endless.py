@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.rounds.round_policies import Deadline, FirstK, RoundPolicy, WaitAll
 from serverless.storage import MinioSettings

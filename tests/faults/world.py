@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings

@@ -17,7 +17,7 @@ from baselines import flower, inprocess
 from baselines.flower import FlowerError, FlowerSettings
 from baselines.inprocess import InprocessSettings
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from task.data import DataSettings
 from task.job import FederatedJob
 from task.weights import sha256

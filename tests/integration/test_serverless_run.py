@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.invocations.attempts import WorkFailed
 from serverless.invocations.dispatcher import Retries
@@ -70,7 +70,7 @@ def test_functions_of_the_small_model_fit_into_128_mb_with_either_store(mnist_se
         assert {call["function"] for call in calls} == {"client", "aggregator"}
         assert {call["status"] for call in calls} == {"success"}
         assert {call["memory_limit_bytes"] for call in calls} == {128 * MIB}
-        assert max(call["peak_memory_bytes"] for call in calls) < 90 * MIB  # by its own measure, not the group's
+        assert max(call["worker_peak_rss_bytes"] for call in calls) < 90 * MIB  # by its own measure, not the group's
 
 
 def test_minio_and_a_directory_give_the_same_weights_and_rows_that_add_up(mnist_settings, tmp_path, minio):
@@ -82,7 +82,7 @@ def test_minio_and_a_directory_give_the_same_weights_and_rows_that_add_up(mnist_
     rounds = read_run(tmp_path / "b", "rounds").to_pylist()
     calls = read_run(tmp_path / "b", "invocations").to_pylist()
     assert rounds[-1]["weights_sha256"] == by_minio
-    assert [(row["attempts"], row["failures"], row["clients"]) for row in rounds] == [(4, 0, 3)] * 2
+    assert [(row["attempts"], row["failures"], row["updates"]) for row in rounds] == [(4, 0, 3)] * 2
     for row in rounds:
         phases = [value for name, value in row.items() if name.endswith("_s") and name not in ("round_s", "cpu_s")]
         assert sum(phases) == pytest.approx(row["round_s"])

@@ -6,7 +6,7 @@ import pytest
 
 from baselines import inprocess
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.fabric.groups import Fabric, Group
 from serverless.fabric.settings import FabricSettings, SiteSettings

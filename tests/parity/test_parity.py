@@ -6,7 +6,7 @@ import pytest
 
 from baselines import flower, inprocess
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.platforms.google.settings import GoogleSettings
 from serverless.platforms.openfaas.settings import OpenFaasSettings
@@ -45,7 +45,7 @@ def learn(backend, job, data, directory):
         )
         weights = keeper.run(job, settings, recorder)
     rounds = read_run(directory, "rounds").to_pylist()
-    columns = ("server_round", "test_accuracy", "test_loss", "weights_sha256", "clients", "num_examples")
+    columns = ("server_round", "test_accuracy", "test_loss", "weights_sha256", "updates", "num_examples")
     return sha256(weights), [tuple(row[name] for name in columns) for row in rounds]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from metrics.analysis.checks.laws import LAWS
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec

@@ -9,7 +9,7 @@ import pytest
 from baselines import inprocess
 from metrics.analysis.checks.laws import LAWS
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
@@ -69,7 +69,7 @@ def test_invokers_are_billed_for_waiting_for_their_clients(learnt):
     assert (calls["status"] == "success").all()
     assert (both["provider_s_y"] > both["provider_s_x"]).all()
     assert set(both["memory_limit_bytes_y"]) == {128 * 2**20}
-    assert (both["peak_memory_bytes_y"] < 128 * 2**20).all()
+    assert (both["worker_peak_rss_bytes_y"] < 128 * 2**20).all()
     assert both["activation_id_x"].notna().all()
     assert (both["activation_id_x"] != both["activation_id_y"]).all()
     first_asked = ~both.sort_values("server_round").duplicated("client_id")

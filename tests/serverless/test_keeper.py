@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metrics.analysis.checks.laws import LAWS
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.functions import transfer
 from serverless.invocations.attempts import WorkFailed
@@ -91,7 +91,7 @@ class Run:
             if law.table != "runs":
                 assert not law.broken(tables).any(), law.text
         told = counted(self.calls, self.rounds["server_round"])
-        assert list(self.rounds["clients"]) == [len(set(clients)) for clients in told]
+        assert list(self.rounds["updates"]) == [len(set(clients)) for clients in told]
         assert list(self.rounds["weights_sha256"]) == replay(self.job, mnist, told)
         if self.final is not None:
             assert self.final == self.rounds["weights_sha256"].iloc[-1]

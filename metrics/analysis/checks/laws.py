@@ -64,10 +64,10 @@ def _counts_differ(tables: Tables) -> pd.Series[bool]:
         attempts=1,
         failures=rows["status"] == "failed",
         cold_starts=rows["is_cold"].eq(True),  # null is not cold
-        clients=averaged,
+        updates=averaged,
         num_examples=rows["num_examples"].where(averaged),
     )
-    counts = ["attempts", "failures", "cold_starts", "clients", "num_examples"]
+    counts = ["attempts", "failures", "cold_starts", "updates", "num_examples"]
     return (_told_otherwise(tables["rounds"], found, counts).abs() > 0).any(axis="columns")
 
 

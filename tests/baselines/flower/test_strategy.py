@@ -11,7 +11,7 @@ from baselines.flower.strategy import OrderedFedAvg, average
 from metrics.collect.phases import PHASES
 from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from task.aggregation import StreamingAverage
 from task.evaluation import Evaluation
 from task.job import FederatedJob
@@ -127,7 +127,7 @@ def test_the_phases_of_a_round_add_up_to_its_time(learn):
         parts = sum(getattr(row, f"{phase}_s") for phase in PHASES) + row.unattributed_s
         assert parts == pytest.approx(row.round_s)
         assert row.train_s > 0
-        assert (row.clients, row.attempts, row.failures) == (3, 4, 0)
+        assert (row.updates, row.attempts, row.failures) == (3, 4, 0)
 
 
 def test_one_failed_client_ends_the_run_with_its_traceback_and_leaves_its_row(learn, tmp_path):

@@ -9,7 +9,7 @@ from experiments.config.plan import plan_runs
 from experiments.runs.results_folder import arrange, finished_row, locked, make_room
 from experiments.runs.run_files import Identity, RunFile
 from metrics.collect.provenance import collect_provenance
-from metrics.collect.tables import append
+from metrics.collect.row_files import append
 
 
 @pytest.fixture

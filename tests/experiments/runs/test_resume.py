@@ -11,7 +11,7 @@ from experiments.runs.run_files import Identity, Outcome, RunFile
 from experiments.runs.run_row import judge
 from metrics.collect.provenance import Provenance, collect_provenance
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import append, read_run
+from metrics.collect.row_files import append, read_run
 
 
 @pytest.fixture
@@ -25,18 +25,18 @@ def test_the_first_part_stands_for_itself(row):
 
 
 def test_times_and_cpu_seconds_add_up_and_the_start_is_the_first(row):
-    once = add_up(row, replace(row, started_at=100.0, cpu_s=7.0, peak_memory_bytes=1))
+    once = add_up(row, replace(row, started_at=100.0, cpu_s=7.0, peak_total_rss_bytes=1))
     twice = add_up(row, once)
     assert (once.resumes, twice.resumes) == (1, 2)
     assert (once.setup_s, once.wall_s, once.cpu_s) == (10.0, 120.0, 57.0)
     assert (twice.setup_s, twice.wall_s, twice.cpu_s, twice.started_at) == (15.0, 180.0, 107.0, 100.0)
-    assert once.peak_memory_bytes == row.peak_memory_bytes
+    assert once.peak_total_rss_bytes == row.peak_total_rss_bytes
 
 
 def test_what_is_not_known_of_one_part_is_not_known_of_the_run(row):
     assert add_up(row, replace(row, cpu_s=None)).cpu_s is None
     assert add_up(replace(row, cpu_s=None), row).cpu_s is None
-    assert add_up(replace(row, peak_memory_bytes=None), row).peak_memory_bytes == row.peak_memory_bytes
+    assert add_up(replace(row, peak_total_rss_bytes=None), row).peak_total_rss_bytes == row.peak_total_rss_bytes
 
 
 @pytest.mark.parametrize(

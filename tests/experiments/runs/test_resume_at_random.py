@@ -53,7 +53,7 @@ def test_killed_at_any_moment_it_goes_on_with_the_updates_that_it_had_counted(
     took_part = counted(tables["invocations"], range(1, ROUNDS + 1))
     assert all(len(set(clients)) == len(clients) for clients in took_part)
     assert {len(clients) for clients in took_part} == {2}
-    assert tables["rounds"].sort_values("server_round").clients.tolist() == [len(clients) for clients in took_part]
+    assert tables["rounds"].sort_values("server_round").updates.tolist() == [len(clients) for clients in took_part]
 
     (cell,) = compose_cells(["+exp=smoke", *words])
     job = job_of(cell.config, seed)

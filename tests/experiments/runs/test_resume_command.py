@@ -33,7 +33,7 @@ def press_ctrl_c(process, child_of):
 def learnt(tables):
     """Return what must not depend on kills: the rounds, and the last weights."""
     rounds = tables["rounds"].sort_values("server_round")
-    columns = ["server_round", "weights_sha256", "test_accuracy", "test_loss", "clients", "num_examples"]
+    columns = ["server_round", "weights_sha256", "test_accuracy", "test_loss", "updates", "num_examples"]
     return rounds[columns].values.tolist(), tables["runs"].final_weights_sha256.tolist()
 
 
@@ -42,7 +42,7 @@ def assert_nothing_is_lost_or_doubled(tables, rounds):
     calls = tables["invocations"]
     counted = calls[(calls.status == "success") & (calls.function == "client")]
     assert not counted.duplicated(["server_round", "client_id"]).any()
-    assert counted.groupby("server_round").size().tolist() == tables["rounds"].clients.tolist()
+    assert counted.groupby("server_round").size().tolist() == tables["rounds"].updates.tolist()
     assert not calls.duplicated(["server_round", "part", "function", "client_id", "attempt"]).any()
     parts = tables["rounds"].set_index("server_round").part
     assert (counted.part == counted.server_round.map(parts)).all()

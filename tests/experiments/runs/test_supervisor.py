@@ -15,7 +15,7 @@ from experiments.runs.run_row import judge
 from experiments.runs.stop_request import StopRequest
 from experiments.runs.supervisor import supervise
 from machine.processes import end_descendants
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from task import weights
 
 pytestmark = pytest.mark.usefixtures("nothing_survives")
@@ -73,7 +73,7 @@ def test_memory_is_sampled_by_role(make_run):
     directory, row, _ = make_run("success")
     roles = {sample["role"] for sample in read_run(directory, "samples").to_pylist()}
     assert "controller" in roles
-    assert row.peak_memory_bytes > 1 << 20
+    assert row.peak_total_rss_bytes > 1 << 20
 
 
 def test_a_run_that_fails_says_why_and_keeps_its_rounds(make_run):

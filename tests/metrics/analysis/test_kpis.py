@@ -13,7 +13,8 @@ import pytest
 from metrics.analysis.kpis import KPIS, per_run, per_system, phase_shares
 from metrics.analysis.labels import common_label, label_runs
 from metrics.collect.phases import GROUPS, PHASES, UNATTRIBUTED
-from metrics.collect.tables import TABLES, RoundRow, RunRow, collect, load
+from metrics.collect.row_types import TABLES, RoundRow, RunRow
+from metrics.collect.tables import collect, load
 from metrics.collect.units import write
 
 Makers = dict[str, Callable[..., Any]]

@@ -10,7 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from metrics.analysis.loading import MACHINE, MixedTablesError, differing_columns, load_all
-from metrics.collect.tables import SCHEMA_VERSION, TABLES, RunRow, SchemaVersionError, append, collect, load, schema
+from metrics.collect.row_files import append
+from metrics.collect.row_types import SCHEMA_VERSION, TABLES, RunRow
+from metrics.collect.schema import schema
+from metrics.collect.tables import SchemaVersionError, collect, load
 
 Makers = dict[str, Callable[..., Any]]
 GIB = 2**30

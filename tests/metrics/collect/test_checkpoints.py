@@ -12,7 +12,7 @@ import pytest
 
 from metrics.collect import checkpoints
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import append, read_run
+from metrics.collect.row_files import append, read_run
 
 Makers = dict[str, Callable[..., Any]]
 ROUNDS = 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.collect.phases import PHASES, UNATTRIBUTED, RoundClock, share
+from metrics.collect.phases import PHASES, UNATTRIBUTED, RoundClock, RoundTimes, share
 from metrics.collect.probe import Span, WorkReport
+from metrics.collect.row_types import RoundRow
 
 seconds = st.integers(0, 100_000).map(lambda milliseconds: milliseconds / 1000)  # no clock ticks finer than a float
 
@@ -102,6 +105,7 @@ def test_round_clock_adds_up_and_keeps_a_failed_phase(monkeypatch: pytest.Monkey
     assert times["round_s"] == 10.0
     assert times["unattributed_s"] == 10.0 - 6.5
     assert set(times) == {f"{phase}_s" for phase in PHASES} | {"round_s", "unattributed_s"}
+    assert set(times) == RoundTimes.__annotations__.keys() <= {column.name for column in fields(RoundRow)}
 
 
 def test_an_unknown_phase_is_refused_with_the_known_ones() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from metrics.collect.recorder import Recorder, WatcherGone
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 
 Makers = dict[str, Callable[..., Any]]
 

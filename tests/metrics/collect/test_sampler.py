@@ -7,8 +7,8 @@ import time
 import psutil
 import pytest
 
+from metrics.collect.row_files import read_run
 from metrics.collect.sampler import EVERY_S, MOST_OF_A_CORE, Sampler, role_of, role_of_command
-from metrics.collect.tables import read_run
 
 BUSY = """
 import time
@@ -59,7 +59,7 @@ def test_a_tree_is_sampled_by_role_with_its_cpu_and_memory(tmp_path, spawn):
     assert {role: row.processes for role, row in rows.items()} == {"controller": 1, "client": 1}
     assert rows["client"].cpu_s >= 0.3
     assert rows["client"].rss_bytes > 64 << 20 > rows["controller"].rss_bytes > 40 << 20
-    assert sampler.peak_memory_bytes == sum(row.rss_bytes for row in rows.values())
+    assert sampler.peak_total_rss_bytes == sum(row.rss_bytes for row in rows.values())
     assert read_run(tmp_path, "samples").to_pylist()[0]["role"] == "client"
     for child in psutil.Process(root.pid).children():
         child.kill()
@@ -69,13 +69,13 @@ def test_the_peak_is_the_highest_sum_and_does_not_fall_with_the_tree(tmp_path, s
     root = spawn("controller", TREE.format(code=BUSY.format(cpu_s=0)))
     sampler = Sampler("r", tmp_path, root.pid)
     sampler.sample()
-    peak = sampler.peak_memory_bytes
+    peak = sampler.peak_total_rss_bytes
     (child,) = psutil.Process(root.pid).children()
     child.kill()
     while any(process.status() != psutil.STATUS_ZOMBIE for process in psutil.Process(root.pid).children()):
         time.sleep(0.01)
     sampler.sample()
-    assert sampler.peak_memory_bytes == peak
+    assert sampler.peak_total_rss_bytes == peak
 
 
 CHILDREN_THAT_END = """
@@ -167,7 +167,7 @@ def test_nothing_is_kept_of_a_run_that_is_gone(tmp_path, spawn):
     root.wait()
     sampler = Sampler("r", tmp_path, root.pid)
     assert sampler.sample() == []
-    assert sampler.peak_memory_bytes is None
+    assert sampler.peak_total_rss_bytes is None
     assert not (tmp_path / "samples.jsonl").exists()
 
 

@@ -15,7 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.collect.tables import TABLES, SampleRow, append, collect, load, read_run, schema
+from metrics.collect.row_files import append, read_run
+from metrics.collect.row_types import TABLES, SampleRow
+from metrics.collect.schema import schema
+from metrics.collect.tables import collect, load
 
 Makers = dict[str, Callable[..., Any]]
 
@@ -23,10 +26,10 @@ Makers = dict[str, Callable[..., Any]]
 def test_the_tables_hold_the_columns_that_others_rely_on() -> None:
     promised = {
         "runs": "run_id backend platform emulated seed status partition_sha256 initial_weights_sha256 "
-        "final_weights_sha256 rounds best_test_accuracy rounds_to_target wall_s cpu_s peak_memory_bytes",
+        "final_weights_sha256 rounds best_test_accuracy rounds_to_target wall_s cpu_s peak_total_rss_bytes",
         "rounds": "run_id server_round test_accuracy test_loss round_s unattributed_s",
         "invocations": "run_id server_round function client_id attempt activation_id status error_kind is_cold "
-        "client_s provider_s function_s train_s cpu_s peak_memory_bytes bytes_in bytes_out num_examples",
+        "client_s provider_s function_s train_s cpu_s worker_peak_rss_bytes bytes_in bytes_out num_examples",
         "samples": "run_id role cpu_s",
     }
     for name, columns in promised.items():
@@ -94,7 +97,7 @@ def test_a_run_without_rows_has_an_empty_table(tmp_path: Path) -> None:
 
 
 def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, row_makers: Makers) -> None:
-    append(tmp_path, row_makers["rounds"](clients="ten"))
+    append(tmp_path, row_makers["rounds"](updates="ten"))
     with pytest.raises(pa.ArrowInvalid, match="ten"):
         read_run(tmp_path, "rounds")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metrics.collect.tables import TABLES
+from metrics.collect.row_types import TABLES
 
 TEXT = (Path(__file__).parents[3] / "docs" / "tables.md").read_text(encoding="utf-8")
 

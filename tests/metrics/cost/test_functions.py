@@ -36,7 +36,7 @@ def calls(*rows: dict[str, Any]) -> pd.DataFrame:
         "cold_start_s": None,
         "client_s": None,
         "memory_limit_bytes": 1024 * MIB,
-        "peak_memory_bytes": None,
+        "worker_peak_rss_bytes": None,
     }
     return pd.DataFrame([known | row for row in rows])
 
@@ -113,7 +113,9 @@ def test_clocks_come_with_memory_as_google_s_table_has_them(
 def test_observed_memory_is_billed_in_steps_up_to_the_limit(book_maker: Maker) -> None:
     price = book_maker(function={"billed_memory": "peak", "memory_step_mb": 128}).function
     assert billed_memory_mb([1, 128, 128.1, 700], price).tolist() == [128, 128, 256, 768]
-    rows = calls({"peak_memory_bytes": 300 * MIB}, {"peak_memory_bytes": None}, {"peak_memory_bytes": 5000 * MIB})
+    rows = calls(
+        {"worker_peak_rss_bytes": 300 * MIB}, {"worker_peak_rss_bytes": None}, {"worker_peak_rss_bytes": 5000 * MIB}
+    )
     assert usage(rows, price)["gb_s"].tolist() == pytest.approx([0.375, 1.0, 1.0])
 
 

@@ -17,7 +17,9 @@ from matplotlib.image import imread
 
 from metrics.analysis.kpis import per_run
 from metrics.collect.phases import GROUPS, PHASES
-from metrics.collect.tables import TABLES, collect, load, schema
+from metrics.collect.row_types import TABLES
+from metrics.collect.schema import schema
+from metrics.collect.tables import collect, load
 from metrics.plots import FIGURES, FORMATS, NoDataError, faults, save
 from metrics.plots.cpu_memory import usage_by_role
 from metrics.plots.parts import style

@@ -13,7 +13,9 @@ import pytest
 from rich.console import Console
 
 from metrics.analysis.kpis import per_run
-from metrics.collect.tables import RunRow, append, collect, load, read_run
+from metrics.collect.row_files import append, read_run
+from metrics.collect.row_types import RunRow
+from metrics.collect.tables import collect, load
 from metrics.report.difference_tables import paired_tests
 from metrics.report.findings import find
 from metrics.report.report import finish, show

@@ -6,7 +6,8 @@ import pytest
 
 from metrics.collect.cluster_facts import read_cluster
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import PROCESSES, SampleRow, append, read_run
+from metrics.collect.row_files import append, read_run
+from metrics.collect.row_types import PROCESSES, SampleRow
 from serverless import keeper
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec

@@ -10,7 +10,7 @@ import pytest
 from kubernetes import client
 
 from metrics.collect.cluster_facts import read_cluster
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless.cluster import ClusterWatch, watch_cluster
 from serverless.cluster.api import ClusterUnavailable, KubernetesApi
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from machine.clocks import now
-from metrics.collect.rows import invocation_row
+from metrics.collect.row_types import InvocationRow
 from serverless.invocations.attempts import Attempted, Success, Work
 from serverless.invocations.dispatcher import Dispatcher, Retries
 from serverless.platforms.protocol import FunctionSpec
@@ -17,8 +17,7 @@ RETRIES = Retries(max_attempts=3, max_refused=4, backoff_s=0.0, longest_backoff_
 
 
 def row(work, number, status="success", kind=None):
-    return invocation_row(
-        None,
+    return InvocationRow(
         submitted_at=now(),
         run_id="run",
         server_round=work.server_round,

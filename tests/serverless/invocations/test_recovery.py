@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metrics.collect.recorder import Recorder
-from metrics.collect.tables import read_run
+from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
@@ -149,7 +149,7 @@ def test_of_more_updates_than_a_round_counts_the_first_ones_count(learn, tmp_pat
     of_round = calls[(calls["server_round"] == 2) & (calls["function"] == "client")].set_index("client_id")["status"]
     assert of_round.to_dict() == dict(zip(SECOND_ROUND, ["success", "success", "discarded", "discarded"], strict=True))
     rounds = read_run(tmp_path / "broken", "rounds").to_pandas().set_index("server_round")
-    assert rounds.loc[2, ["clients", "stragglers"]].tolist() == [2, 2]
+    assert rounds.loc[2, ["updates", "stragglers"]].tolist() == [2, 2]
 
 
 def test_the_lost_attempt_is_a_failed_row_and_the_next_has_another_number(learn, tmp_path):

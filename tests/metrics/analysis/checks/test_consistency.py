@@ -73,7 +73,7 @@ DOCTORED: list[tuple[Callable[[Frames], None], str]] = [
             first("rounds", column, lambda number: number + 1),
             "counts of attempts, failures, cold starts, updates and images are those in invocations",
         )
-        for column in ("attempts", "failures", "cold_starts", "clients", "num_examples")
+        for column in ("attempts", "failures", "cold_starts", "updates", "num_examples")
     ],
     (first("rounds", "stragglers", lambda number: number + 1), STRAGGLERS),
     (first("invocations", "status", lambda _: "discarded"), STRAGGLERS),
