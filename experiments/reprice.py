@@ -20,8 +20,8 @@ from rich.text import Text
 from experiments.config.compose import compose_cells
 from experiments.config.errors import ConfigError, did_you_mean
 from experiments.config.overrides import keys, options
+from experiments.config.price_schema import BillingConfig
 from experiments.config.prices import price_book
-from experiments.config.schema import BillingConfig
 from metrics.collect import tables
 from metrics.collect.cost_table import COST
 from metrics.collect.tables import Tables

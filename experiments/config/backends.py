@@ -82,7 +82,3 @@ BACKENDS: dict[str, Backend] = {
         "serverless.keeper", fabric_run, on_a_fabric, ("workers", "round_policy", "platform", "store", "fabric")
     ),
 }
-ROUND_POLICIES = ("wait_all", "first_k", "deadline")
-STORES = ("directory", "minio")
-CLUSTERS = ("none", "kubernetes")
-FLOWER_RUNTIMES = ("deployment", "simulation")

@@ -15,7 +15,6 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from experiments.config import schema
 from experiments.config.errors import ConfigError, did_you_mean
 from experiments.config.overrides import CellOverrides, expand, groups, keys, parse
 from experiments.config.schema import CONFIGS, SCHEMA_NAME, ExperimentConfig
@@ -133,7 +132,7 @@ def _kind(key: str) -> str:
     hint: object = ExperimentConfig
     for part in key.split("."):
         is_table = get_origin(hint) is dict  # of groups, by names that the configuration chooses
-        hint = get_args(hint)[1] if is_table else get_type_hints(hint, vars(schema))[part]
+        hint = get_args(hint)[1] if is_table else get_type_hints(hint)[part]
     for kind, words in _KINDS.items():
         if hint == kind:
             return words

@@ -9,6 +9,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from experiments.config.errors import wrong
 from experiments.config.schema import ExperimentConfig
@@ -27,6 +28,7 @@ def access_problems(config: ExperimentConfig) -> Iterator[str]:
     for key, address in (
         ("store.endpoint", store.endpoint),
         ("store.functions_endpoint", store.functions_endpoint),
+        ("platform.callback_host", platform.callback_host),
     ):
         yield from _address(key, address)
     for key, name in (
@@ -81,6 +83,15 @@ def register_problems(config: ExperimentConfig) -> Iterator[str]:
 def _address(key: str, address: str | None) -> Iterator[str]:
     if address is not None and "@" in address:
         yield f"{key}: an address must not hold credentials (NAME:SECRET@HOST); they come from the environment"
+    elif address is not None and not _has_possible_port(address):
+        yield wrong(key, address, "its port must be a number from 1 to 65535")
+
+
+def _has_possible_port(address: str) -> bool:
+    try:
+        return urlsplit(address if "//" in address else f"//{address}").port != 0  # none at all is the scheme's
+    except ValueError:
+        return False
 
 
 def _authorities(key: str, name: str | None) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import cache
@@ -69,18 +68,8 @@ def _group_problems(key: str, group: GroupConfig, clients: int) -> Iterator[str]
     lists = (OWN_BOARD, *options("pricing"))
     if group.pricing is not None and group.pricing not in lists:
         yield one_of(f"{key}.pricing", group.pricing, lists)
-    if group.clients < 1:
-        yield wrong(f"{key}.clients", group.clients, "must be 1 or more")
-    elif group.clients > clients:
+    if group.clients > clients:
         yield wrong(f"{key}.clients", group.clients, f"is more than the partition has: clients={clients}")
-    if group.memory_mb < 1:
-        yield wrong(f"{key}.memory_mb", group.memory_mb, "must be more than 0 MB")
-    if group.cpu_share is not None and not 0 < group.cpu_share <= 1:
-        yield wrong(f"{key}.cpu_share", group.cpu_share, "must be more than 0 and at most 1 (of a core), or null")
-    for name in ("network_delay_s", "cold_start_delay_s"):
-        value = getattr(group, name)
-        if not (math.isfinite(value) and value >= 0):
-            yield wrong(f"{key}.{name}", value, "must be 0 seconds or more")
     if group.api_host is not None:
         for name in ("cpu_share", "network_delay_s", "cold_start_delay_s"):
             if getattr(group, name):

@@ -9,7 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from experiments.config.schema import CONFIGS, ExperimentConfig, FunctionPriceConfig
+from experiments.config.price_schema import FunctionPriceConfig
+from experiments.config.schema import CONFIGS, ExperimentConfig
 from metrics.collect import tables
 from metrics.cost.bill import bill, every_policy, write_bill
 from metrics.cost.prices import (

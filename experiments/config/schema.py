@@ -1,7 +1,7 @@
-"""The schema of a configuration: every key that Hydra accepts, with its type.
+"""The schema of a configuration: every key that Hydra accepts, with its type and its bounds.
 
-The values, their units and their sources are in ``conf/``; what a key may be is in
-:mod:`experiments.config.validation`. Hydra needs these classes to be mutable;
+The values, their units and their sources are in ``conf/``; rules about several keys together, and names that are
+registered elsewhere, are in :mod:`experiments.config.validation`. Hydra needs these classes to be mutable;
 :mod:`experiments.config.backend_settings` turns them into frozen ones for the backends.
 """
 
@@ -9,63 +9,92 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
 from omegaconf import MISSING, OmegaConf
 
+from experiments.config.bounds import (
+    WEEK_S,
+    Bound,
+    Count,
+    Delay,
+    FunctionMegabytes,
+    Megabytes,
+    Must,
+    OneOf,
+    Positive,
+    Seconds,
+)
+from experiments.config.price_schema import BillingConfig, PricingConfig, VmConfig
+from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
+
 CONFIGS = Path(__file__).resolve().parents[2] / "conf"
 SCHEMA_NAME = "schema"
+
+_DISTINCT = Must(
+    "name each value once: the same one twice would be the same run twice", lambda v: len(set(v)) == len(v)
+)
+_BACKENDS = Must("not be empty, such as backends=[inprocess,flower]", bool)
+_SEEDS = (Must("not be empty, such as seeds=[0,1,2]", bool), Bound(0, 2**32 - 1))
+_FOLDER = Must(
+    "be a plain name: it becomes the name of a folder", lambda name: name and "/" not in name and name[0] != "."
+)
+_WORKERS = Bound(1, 1024)  # more threads than any machine has cores
+_TARGET = Bound(0, 1, reason=", such as 0.95, or null for no target")
+_OF_A_CORE = Bound(0, 1, " (of a core)", open=True, reason=", or null")
+_BLOCKING = Bound(0, 60, open=True, reason=": OpenWhisk waits 60 seconds at most")  # apache/openwhisk, docs/rest_api.md
+_GRANT = Bound(1, WEEK_S, " seconds", reason=": a presigned URL is valid for 7 days at most")  # AWS Signature 4
 
 
 @dataclass
 class ModelConfig:
     """What is trained."""
 
-    name: str = MISSING
+    name: Annotated[str, OneOf(get_args(ModelName))] = MISSING
 
 
 @dataclass
 class OptimizerConfig:
     """How a client trains."""
 
-    name: str = MISSING
-    learning_rate: float = MISSING
+    name: Annotated[str, OneOf(get_args(OptimizerName))] = MISSING
+    learning_rate: Positive = MISSING
 
 
 @dataclass
 class PartitionConfig:
     """How the images are dealt; a key that the scheme does not use is null."""
 
-    scheme: str = MISSING
-    shards_per_client: int | None = None
-    alpha: float | None = None
+    scheme: Annotated[str, OneOf(get_args(PartitionScheme))] = MISSING
+    shards_per_client: Count | None = None
+    alpha: Positive | None = None
 
 
 @dataclass
 class RoundPolicyConfig:
     """When functions' rounds are closed; a key that the policy does not use is null. Older results know none."""
 
-    name: str = "wait_all"
-    k: int | None = None
-    deadline_s: float | None = None
-    min_updates: int | None = None
+    name: Annotated[str, OneOf(("wait_all", "first_k", "deadline"))] = "wait_all"
+    k: Count | None = None
+    deadline_s: Seconds | None = None
+    min_updates: Count | None = None
 
 
 @dataclass
 class FunctionConfig:
     """The limits of one function."""
 
-    memory_mb: int = MISSING
-    timeout_s: float = MISSING
+    memory_mb: FunctionMegabytes = MISSING
+    timeout_s: Seconds = MISSING
 
 
 @dataclass
 class TopologyConfig:
     """Who invokes the clients' functions; older results know only the keeper. Limits are null without invokers."""
 
-    name: str = "direct"
-    invoker_memory_mb: int | None = None
-    invoker_timeout_s: float | None = None
+    name: Annotated[str, OneOf(("direct", "fedkeeper"))] = "direct"
+    invoker_memory_mb: FunctionMegabytes | None = None
+    invoker_timeout_s: Seconds | None = None
 
 
 @dataclass
@@ -80,21 +109,21 @@ class PlatformConfig:
     callback_host: str | None = None
     project: str | None = None
     location: str | None = None
-    deploy_timeout_s: float | None = None
-    destroy_after_s: float | None = None
+    deploy_timeout_s: Seconds | None = None
+    destroy_after_s: Seconds | None = None
     verify_tls: bool = MISSING
     ca_file: str | None = MISSING
-    request_timeout_s: float = MISSING
-    blocking_s: float | None = None
-    pool_memory_mb: int | None = MISSING
-    invocations_per_minute: int | None = None
-    concurrent_invocations: int | None = None
-    in_flight: int | None = MISSING
-    max_attempts: int = MISSING
-    max_refused: int = 8
-    backoff_s: float = 1.0
-    longest_backoff_s: float = 30.0
-    grant_s: int = MISSING
+    request_timeout_s: Seconds = MISSING
+    blocking_s: Annotated[float, _BLOCKING] | None = None
+    pool_memory_mb: Megabytes | None = MISSING
+    invocations_per_minute: Count | None = None
+    concurrent_invocations: Count | None = None
+    in_flight: Count | None = MISSING
+    max_attempts: Count = MISSING
+    max_refused: Count = 8
+    backoff_s: Seconds = 1.0
+    longest_backoff_s: Seconds = 30.0
+    grant_s: Annotated[int, _GRANT] = MISSING
     client: FunctionConfig = field(default_factory=FunctionConfig)
     aggregator: FunctionConfig = field(default_factory=FunctionConfig)
 
@@ -103,7 +132,7 @@ class PlatformConfig:
 class StoreConfig:
     """Where weights and data lie between functions; a key that the store does not use is null."""
 
-    name: str = MISSING
+    name: Annotated[str, OneOf(("directory", "minio"))] = MISSING
     endpoint: str | None = None
     functions_endpoint: str | None = None
     bucket: str | None = None
@@ -113,8 +142,8 @@ class StoreConfig:
     functions_ca_file: str | None = None
     access_key_env: str | None = None
     secret_key_env: str | None = None
-    timeout_s: float | None = None
-    retries: int | None = None
+    timeout_s: Seconds | None = None
+    retries: Annotated[int, Bound(0, 100)] | None = None
 
 
 @dataclass
@@ -122,11 +151,11 @@ class GroupConfig:
     """Clients of a fabric that run on one platform in the same way; below, keys of that platform to set anew."""
 
     platform: str = MISSING
-    clients: int = MISSING
-    memory_mb: int = MISSING
-    cpu_share: float | None = None
-    network_delay_s: float = 0.0
-    cold_start_delay_s: float = 0.0
+    clients: Count = MISSING
+    memory_mb: FunctionMegabytes = MISSING
+    cpu_share: Annotated[float, _OF_A_CORE] | None = None
+    network_delay_s: Delay = 0.0
+    cold_start_delay_s: Delay = 0.0
     pricing: str | None = None
     api_host: str | None = None
     auth_env: str | None = None
@@ -142,7 +171,7 @@ class GroupConfig:
 class RegisterConfig:
     """Where it is noted who the clients of functions are; older results know only the file in their folder."""
 
-    name: str = "sqlite"
+    name: Annotated[str, OneOf(("sqlite", "postgresql"))] = "sqlite"
     url: str | None = None
     password_env: str | None = None
 
@@ -160,22 +189,22 @@ class FabricConfig:
 class ClusterConfig:
     """A Kubernetes cluster whose pods are watched; older results know none."""
 
-    name: str = "none"
+    name: Annotated[str, OneOf(("none", "kubernetes"))] = "none"
     context: str | None = None
     kubeconfig: str | None = None
     namespace: str = "openwhisk"
     store_namespace: str | None = None
-    every_s: float = 5.0
-    timeout_s: float = 5.0
+    every_s: Seconds = 5.0
+    timeout_s: Seconds = 5.0
 
 
 @dataclass
 class FlowerConfig:
     """How Flower is deployed."""
 
-    runtime: str = MISSING
-    startup_timeout_s: float = MISSING
-    round_timeout_s: float = MISSING
+    runtime: Annotated[str, OneOf(("deployment", "simulation"))] = MISSING
+    startup_timeout_s: Seconds = MISSING
+    round_timeout_s: Seconds = MISSING
 
 
 @dataclass
@@ -187,103 +216,21 @@ class DataConfig:
 
 
 @dataclass
-class FunctionPriceConfig:
-    """What a provider asks for function time; null is a price that nobody has seen."""
-
-    per_gb_s: float | None = MISSING
-    per_vcpu_s: float | None = MISSING
-    per_ghz_s: float | None = MISSING
-    per_million_requests: float | None = MISSING
-    quantum_s: float = MISSING
-    minimum_s: float = MISSING
-    bills_init: bool = MISSING
-    billed_memory: str = MISSING
-    memory_step_mb: int = MISSING
-    tiers: list[list[float]] = MISSING
-    vcpus: float = MISSING
-    free_gb_s: float = MISSING
-    free_vcpu_s: float = MISSING
-    free_ghz_s: float = MISSING
-    free_requests: float = MISSING
-    source: str = MISSING
-    date: str = MISSING
-
-
-@dataclass
-class TrafficPriceConfig:
-    """What data cost that leave a network."""
-
-    per_gb: float | None = MISSING
-    free_gb: float = MISSING
-    source: str = MISSING
-    date: str = MISSING
-
-
-@dataclass
-class StorePriceConfig:
-    """What the requests of an object store cost."""
-
-    per_million_writes: float | None = MISSING
-    per_million_reads: float | None = MISSING
-    source: str = MISSING
-    date: str = MISSING
-
-
-@dataclass
-class PricingConfig:
-    """A provider's price list."""
-
-    name: str = MISSING
-    service: str = MISSING
-    region: str = MISSING
-    function: FunctionPriceConfig = field(default_factory=FunctionPriceConfig)
-    egress: TrafficPriceConfig = field(default_factory=TrafficPriceConfig)
-    store: StorePriceConfig = field(default_factory=StorePriceConfig)
-
-
-@dataclass
-class VmConfig:
-    """What a virtual machine costs."""
-
-    name: str = MISSING
-    region: str = MISSING
-    per_hour: float = MISSING
-    vcpus: int = MISSING
-    quantum_s: float = MISSING
-    minimum_s: float = MISSING
-    source: str = MISSING
-    date: str = MISSING
-
-
-@dataclass
-class BillingConfig:
-    """How a deployment is laid out and billed."""
-
-    policy: str = MISSING
-    clients_per_vm: int = MISSING
-    memory_mb: int | None = MISSING
-    store_on: str = MISSING
-    egress_share: float = MISSING
-    free_tier: bool = MISSING
-    round_time: str = MISSING
-
-
-@dataclass
 class ExperimentConfig:
     """Everything that an experiment is made of."""
 
-    experiment: str = MISSING
-    backends: list[str] = MISSING
-    seeds: list[int] = MISSING
-    clients: int = MISSING
-    clients_per_round: int = MISSING
-    rounds: int = MISSING
-    target_accuracy: float | None = MISSING
-    batch_size: int = MISSING
-    local_epochs: int = MISSING
-    optimizer_state: str = MISSING
-    selection: str = "random"  # older results know no other
-    workers: int | None = MISSING
+    experiment: Annotated[str, _FOLDER] = MISSING
+    backends: Annotated[list[str], _BACKENDS, _DISTINCT] = MISSING
+    seeds: Annotated[list[int], *_SEEDS, _DISTINCT] = MISSING
+    clients: Count = MISSING
+    clients_per_round: Count = MISSING
+    rounds: Count = MISSING
+    target_accuracy: Annotated[float, _TARGET] | None = MISSING
+    batch_size: Count = MISSING
+    local_epochs: Count = MISSING
+    optimizer_state: Annotated[str, OneOf(get_args(OptimizerStatePolicy))] = MISSING
+    selection: Annotated[str, OneOf(get_args(SelectionPolicy))] = "random"  # older results know no other
+    workers: Annotated[int, _WORKERS] | None = MISSING
     out: str | None = MISSING
     rerun: bool = MISSING
     figures: bool = True

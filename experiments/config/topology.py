@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from experiments.config.errors import one_of, wrong
+from experiments.config.errors import wrong
 from experiments.config.schema import ExperimentConfig
 from machine.resources import usable_memory_bytes
 
 if TYPE_CHECKING:
     from serverless.platforms.protocol import FunctionSpec
 
-TOPOLOGIES = ("direct", "fedkeeper")
 _BACKEND = "openwhisk"  # the one whose functions are given a key to invoke others with
 _OTHERS = ("openfaas", "google", "fabric")
 
@@ -27,15 +25,11 @@ def topology_problems(config: ExperimentConfig, in_flight: int) -> Iterator[str]
         Client invocations of a round that are outstanding at once.
     """
     topology, has_invokers = config.topology, config.topology.name == "fedkeeper"
-    if topology.name not in TOPOLOGIES:
-        yield one_of("topology.name", topology.name, TOPOLOGIES)
     for key in ("invoker_memory_mb", "invoker_timeout_s"):
         value = getattr(topology, key)
         if (value is not None) != has_invokers:
             only = f"is for topology=fedkeeper, and needed there; here topology.name={topology.name}"
             yield wrong(f"topology.{key}", value, only)
-        elif value is not None and not (math.isfinite(value) and value > 0):
-            yield wrong(f"topology.{key}", value, "must be more than 0")
     if has_invokers:
         yield from _backend_problems(config)
         yield from _limit_problems(config, in_flight)

@@ -104,7 +104,7 @@ def test_the_break_even_is_printed_as_a_number(make_experiment: Experiment) -> N
         (["{folder}", "pricin=aws_lambda_x86"], "did you mean 'pricing'?"),
         (["{folder}", "rounds=3"], "unknown key 'rounds'"),
         (["{folder}", "policy=per_cleint"], "did you mean 'per_client'?"),
-        (["{folder}", "memory_mb=0"], "more than 0"),
+        (["{folder}", "memory_mb=0"], "from 1 to 16,777,216 MB"),
         (["{folder}", "egress_share=2"], "from 0 to 1"),
         (["{folder}", "pricing=google_functions_gen1", "memory_mb=9000"], "up to 8192 MB"),
         (["{folder}", "pricing=azure_functions"], "pricing.function.per_gb_s="),

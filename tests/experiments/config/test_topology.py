@@ -69,7 +69,7 @@ def test_the_pool_has_no_more_invokers_than_the_machine_has_room_for_but_two_for
         (["backends=[inprocess]"], "is for openwhisk, whose functions can invoke others, which is not among them"),
         (["round_policy=first_k"], "round_policy.name='first_k': topology=fedkeeper waits for all clients"),
         (["topology.invoker_timeout_s=null"], "topology.invoker_timeout_s=null: is for topology=fedkeeper, and needed"),
-        (["topology.invoker_memory_mb=0"], "topology.invoker_memory_mb=0: must be more than 0"),
+        (["topology.invoker_memory_mb=0"], "topology.invoker_memory_mb=0: must be from 128 to 1,048,576 MB"),
         (["topology.invoker_timeout_s=60"], "topology.invoker_timeout_s=60.0: must be platform.client.timeout_s=300"),
         (["platform.pool_memory_mb=2303"], "2 invocations outstanding at once need 2304 MB, an invoker and a"),
         (["topology.name=star"], "topology.name='star': allowed are direct, fedkeeper"),
