@@ -1,7 +1,7 @@
-"""Control groups that hold containers to their memory limit, in either version of the kernel's interface.
+"""Control groups that enforce the memory limits of containers, in both versions of the kernel's interface.
 
-A group of the server's own lies below the group that the server itself runs in (so that outer limits keep
-holding), with one group per container in it. Kernel documentation: ``cgroup-v1/memory.rst``, ``cgroup-v2.rst``.
+The server makes a group below the group that it runs in, so that outer limits stay in force, and in it one group per
+container. Kernel documentation: ``cgroup-v1/memory.rst``, ``cgroup-v2.rst``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _REMOVE_TRIES, _REMOVE_PAUSE_S = 20, 0.01  # the kernel lets go of an ended proc
 class _Version:
     name: str
     limits: dict[str, str]  # file -> what to write, {bytes} being the limit
-    optional: frozenset[str]  # files that exist only with swap accounting
+    optional: frozenset[str]  # files that do not exist in every kernel
     events: str  # the file that counts kills in a line "oom_kill N"
 
 
@@ -42,24 +43,38 @@ _V2 = _Version(
 
 
 @dataclass(frozen=True)
-class MemoryGroup:
+class Group:
     """The group of one container."""
 
     path: Path
-    version: _Version
 
     def admit(self, pid: int) -> None:
         """Put a process, with the children it will have, under the limit."""
         (self.path / "cgroup.procs").write_text(str(pid))
 
+    async def remove(self) -> None:
+        """End what still runs in the group (a function may have left its process group), and remove it."""
+        for _ in range(_REMOVE_TRIES):
+            with contextlib.suppress(OSError):
+                for pid in (self.path / "cgroup.procs").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
+            if not self.path.exists():
+                return
+            await asyncio.sleep(_REMOVE_PAUSE_S)
+
+
+@dataclass(frozen=True)
+class MemoryGroup(Group):
+    """The group of one container, with a memory limit."""
+
+    version: _Version
+
     def exhausted(self) -> bool:
         """Whether the kernel has killed a process of the group for its memory."""
         events = (self.path / self.version.events).read_text().splitlines()
         return any(line.split()[0] == "oom_kill" and line.split()[1] != "0" for line in events)
-
-    async def remove(self) -> None:
-        """End what still runs in the group (a function may have left its process group), and remove it."""
-        await end_group(self.path)
 
 
 class MemoryGroups:
@@ -74,14 +89,10 @@ class MemoryGroups:
     def __init__(self, path: Path, version: _Version) -> None:
         self._path, self._version = path, version
         remove_abandoned(path.parent, _PREFIX)
-        path.mkdir()
-        try:
+        with new_group(path):
             if version is _V2:
                 _enable(path / "cgroup.subtree_control")
             self.create("probe", 1 << 30).path.rmdir()
-        except OSError:
-            path.rmdir()
-            raise
 
     @property
     def name(self) -> str:
@@ -95,20 +106,16 @@ class MemoryGroups:
 
     def create(self, name: str, limit_bytes: int) -> MemoryGroup:
         """Return a new, empty group with a limit."""
-        group = MemoryGroup(self._path / name, self._version)
-        group.path.mkdir()
-        try:
+        path = self._path / name
+        with new_group(path):
             for file, value in self._version.limits.items():
-                if file not in self._version.optional or (group.path / file).exists():
-                    (group.path / file).write_text(value.format(bytes=limit_bytes))
-        except OSError:
-            group.path.rmdir()
-            raise
-        return group
+                if file not in self._version.optional or (path / file).exists():
+                    (path / file).write_text(value.format(bytes=limit_bytes))
+        return MemoryGroup(path, self._version)
 
     async def close(self) -> None:
         """Remove the server's group; those of its containers must be gone."""
-        await MemoryGroup(self._path, self._version).remove()
+        await Group(self._path).remove()
 
 
 def memory_groups(proc: Path = Path("/proc/self")) -> MemoryGroups | None:
@@ -137,17 +144,15 @@ def _enable(control: Path) -> None:
         control.write_text("+memory")
 
 
-async def end_group(path: Path) -> None:
-    """End what runs in a group, and remove it."""
-    for _ in range(_REMOVE_TRIES):
-        with contextlib.suppress(OSError):
-            for pid in (path / "cgroup.procs").read_text().split():
-                os.kill(int(pid), signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            path.rmdir()
-        if not path.exists():
-            return
-        await asyncio.sleep(_REMOVE_PAUSE_S)
+@contextlib.contextmanager
+def new_group(path: Path) -> Iterator[None]:
+    """Make a group, and remove it again if the block, which writes its limits, fails."""
+    path.mkdir()
+    try:
+        yield
+    except OSError:
+        path.rmdir()
+        raise
 
 
 def remove_abandoned(directory: Path, prefix: str) -> None:

@@ -1,4 +1,4 @@
-"""How containers are held to a share of a core: by a quota of a cgroup where one can be written, else by waiting.
+"""How containers are limited to a share of a core: by a quota of a cgroup where one can be written, else by waiting.
 
 A quota slows a container down at every moment, its start included. Waiting is the fallback: an answer is held back
 until the call has taken as long as it would have on the share. Neither touches what is learnt.
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Protocol
 
 from machine.cgroups import cgroup_folders
-from serverless.emulator.containers.cgroups import MemoryGroups, end_group, remove_abandoned
+from serverless.emulator.containers.cgroups import Group, MemoryGroups, new_group, remove_abandoned
 from serverless.emulator.containers.memory_limits import MemoryEnforcer, memory_enforcer
 from serverless.emulator.settings import CpuEnforcement
 
 _PREFIX = "fl-emulator-cpu-"
-_PERIOD_US = 20_000  # the kernel's own is 100 ms: short functions would notice the lumps
+_PERIOD_US = 20_000  # the kernel's default is 100 ms: a short function would run at full speed until its first pause
 _QUOTA, _PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"
 
 
@@ -27,13 +27,13 @@ class CpuShare(Protocol):
     """The share of a core of one container."""
 
     def admit(self, pid: int) -> None:
-        """Hold a process, with the children it will have, to the share."""
+        """Limit a process, with the children it will have, to the share."""
 
     def owed_s(self, took_s: float) -> float:
         """Return how many seconds a call that took ``took_s`` has yet to wait."""
 
     async def remove(self) -> None:
-        """Release what the share holds; the container has ended."""
+        """Remove what the share has made; the container has ended."""
 
 
 class CpuEnforcer(Protocol):
@@ -47,7 +47,7 @@ class CpuEnforcer(Protocol):
         """Return the share of a container that is about to start."""
 
     async def close(self) -> None:
-        """Release what the enforcer holds; all containers have ended."""
+        """Remove what the enforcer has made; all containers have ended."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +81,12 @@ class Waiting:
         """See :class:`CpuEnforcer`."""
 
 
-@dataclass(frozen=True)
-class Quota:
-    """The group of one container."""
-
-    path: Path
-
-    def admit(self, pid: int) -> None:
-        """See :class:`CpuShare`."""
-        (self.path / "cgroup.procs").write_text(str(pid))
+class Quota(Group):
+    """The group of one container, with a quota."""
 
     def owed_s(self, took_s: float) -> float:
         """See :class:`CpuShare`: the kernel has slowed it down already."""
         return 0.0
-
-    async def remove(self) -> None:
-        """See :class:`CpuShare`; ends what still runs in the group."""
-        await end_group(self.path)
 
 
 class Quotas:
@@ -115,28 +104,20 @@ class Quotas:
         self._share = share
         remove_abandoned(parent, _PREFIX)
         self._path = parent / f"{_PREFIX}{os.getpid()}"
-        self._path.mkdir()
-        try:
+        with new_group(self._path):
             self.create("probe").path.rmdir()
-        except OSError:
-            self._path.rmdir()
-            raise
 
     def create(self, name: str) -> Quota:
         """See :class:`CpuEnforcer`."""
         path = self._path / name
-        path.mkdir()
-        try:
+        with new_group(path):
             (path / _PERIOD).write_text(str(_PERIOD_US))
             (path / _QUOTA).write_text(str(round(self._share * _PERIOD_US)))
-        except OSError:
-            path.rmdir()
-            raise
         return Quota(path)
 
     async def close(self) -> None:
         """See :class:`CpuEnforcer`."""
-        await end_group(self._path)
+        await Group(self._path).remove()
 
 
 @dataclass(frozen=True)
@@ -156,18 +137,18 @@ class SharedQuotas:
         """See :class:`CpuEnforcer`: the groups are the memory limits'."""
 
 
-_BY_THE_KERNEL = Waiting(1.0)  # nothing to add
+_BY_THE_KERNEL = Waiting(1.0)  # no call has to wait
 
 
 def cpu_enforcer(
     wanted: CpuEnforcement, share: float | None, memory: MemoryEnforcer, proc: Path = Path("/proc/self")
 ) -> CpuEnforcer:
-    """Return what holds containers to ``share`` of a core here; ``None`` is no limit.
+    """Return what limits containers to ``share`` of a core on this machine; ``None`` is no limit.
 
     Parameters
     ----------
     memory
-        What holds them to their memory.
+        What enforces their memory limits.
 
     Raises
     ------
@@ -197,7 +178,7 @@ def _quotas(share: float, memory: MemoryEnforcer, proc: Path) -> CpuEnforcer | N
 
 
 async def available() -> CpuEnforcement:
-    """Return what ``auto`` comes to on this machine: ``cgroup`` or ``simulated``."""
+    """Return what ``auto`` chooses on this machine: ``cgroup`` or ``simulated``."""
     memory = memory_enforcer("auto")
     enforcer = cpu_enforcer("auto", 0.5, memory)
     await enforcer.close()

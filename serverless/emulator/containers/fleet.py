@@ -28,7 +28,7 @@ class Fleet:
     pool
         Where the containers come from, all platforms' together.
     until_ready
-        Waits until a container that was just started answers; raises what :meth:`ServiceContainer.send` does.
+        Waits until a container that was just started answers; raises the same as :meth:`ServiceContainer.send`.
     """
 
     def __init__(self, pool: ContainerPool, until_ready: Callable[[ServiceContainer], Awaitable[None]]) -> None:
@@ -89,7 +89,7 @@ class Fleet:
             await self._count_out(service)
 
     async def send_to_busy(self, service: Service, request: Request, timeout_s: float | None) -> Reply:
-        """Let a container answer that is at work already: whether it takes more is its own choice.
+        """Let a container answer that is at work already; it may refuse.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from serverless.emulator.containers.memory_limits import MemoryEnforcer
 from serverless.emulator.containers.workload import Workload
 from serverless.emulator.settings import EmulatorSettings
 
-# A container sees as little of the machine's environment as one in a cluster: what programs need to start.
+# Like a container in a cluster, it sees only the part of the machine's environment that programs need to start.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
 
 
@@ -26,7 +26,7 @@ class ContainerHost:
     settings
         Interpreter, environment and result limit.
     memory, cpu
-        What enforces memory limits, and shares of a core.
+        What enforces memory limits and shares of a core.
     http
         The client for the containers' loopback ports.
     directory

@@ -21,8 +21,6 @@ from serverless.emulator.containers.workload import Limits
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|k|M|G|)")
-
-
 _NOT_FORWARDED = frozenset({"host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
 _SET_ANEW = _NOT_FORWARDED | {"content-length", "content-encoding", "date", "server"}
 LOG_BYTES = 1 << 16  # of a container's output, kept until its next request, for the server's own log
@@ -36,7 +34,7 @@ class Service:
     Parameters
     ----------
     platform
-        Whose door it came through, ``openfaas`` or ``google``: it decides what program runs it.
+        Whose API it was deployed with, ``openfaas`` or ``google``: it decides which program runs it.
     source
         Folder of its code, which all its containers share.
     environment
@@ -67,7 +65,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent on into a container."""
+    """A request that is sent on into a container."""
 
     method: str
     path: str
@@ -78,7 +76,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a container, or the front door in its place, answered."""
+    """The answer of a container, or of the platform in its place."""
 
     status: int
     headers: Mapping[str, str]
@@ -96,7 +94,7 @@ class ServiceContainer(Container):
         python = Path(self._host.settings.python).parent
         return {
             "PATH": os.pathsep.join((str(python), os.environ.get("PATH", os.defpath))),
-            "PYTHONDONTWRITEBYTECODE": "1",  # the folder is the image: nobody writes into it
+            "PYTHONDONTWRITEBYTECODE": "1",  # the folder stands for an image, which no container changes
             **self.service.environment,
         }
 
@@ -131,7 +129,7 @@ class ServiceContainer(Container):
             raise ContainerGoneError from error
 
     def outlives(self, reply: Reply) -> bool:
-        """Whether the container is good for another request after this answer."""
+        """Whether the container can take another request after this answer."""
         return True
 
     def pause(self) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-# Lines added to logs.
+# Lines that OpenWhisk adds to logs.
 LOG_FAILURE = "There was an issue while collecting your logs. Data might be missing."
 LOG_AFTER_DEVELOPER_ERROR = "The action did not initialize or run as expected. Log data might be missing."
-
-
 END_OF_ACTIVATION = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 _STREAMS = {1: "stdout", 2: "stderr"}
 _COLLECT_TIMEOUT_S = 2.0

@@ -1,4 +1,4 @@
-"""How containers are held to their memory limit: by cgroups where they can be written, else by a watchdog."""
+"""How the memory limits of containers are enforced: by cgroups where they can be written, else by a watchdog."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MemoryLimit(Protocol):
         """Whether the container was killed for its memory."""
 
     async def remove(self) -> None:
-        """Release what the limit holds; the container has ended."""
+        """Remove what the limit has made; the container has ended."""
 
 
 class MemoryEnforcer(Protocol):
@@ -40,14 +40,14 @@ class MemoryEnforcer(Protocol):
         """Return a limit for a container that is about to start."""
 
     async def close(self) -> None:
-        """Release what the enforcer holds; all containers have ended."""
+        """Remove what the enforcer has made; all containers have ended."""
 
 
 class WatchedLimit:
     """Reads the memory of a container's processes, and kills their process group when it is too large.
 
-    A quick function may be above its limit for up to 50 ms. Of one process its resident set counts; of several their
-    proportional ones, because a server and the worker that it forked share most of their pages.
+    A function may be above its limit for up to 50 ms. For one process its resident set counts; for several processes
+    their proportional sets, because a server and the worker that it forked share most of their pages.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -78,7 +78,7 @@ class WatchedLimit:
 
 
 def _memory_bytes(process: psutil.Process) -> int:
-    """Return what a process and those that it started take, bytes."""
+    """Return the memory of a process and of those that it started, bytes."""
     total = int(process.memory_info().rss)
     children = process.children(recursive=True)
     if not children:
@@ -100,7 +100,7 @@ class Watchdog:
         return WatchedLimit(limit_bytes)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: each watch has ended with its container."""
 
 
 def memory_enforcer(wanted: MemoryEnforcement) -> MemoryEnforcer:

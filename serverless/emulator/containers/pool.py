@@ -40,10 +40,10 @@ class _Idle:
 class ContainerPool:
     """Hands out containers, first come, first served, as OpenWhisk's invoker does.
 
-    An activation gets an idle container of its action's revision if there is one; else a pre-warmed one of its kind
-    and memory limit; else a new one if the budget has room for its memory limit; else a new one in the room of the
-    least recently used idle ones; else it waits, and so do those behind it. Idle containers are paused after a while,
-    and destroyed after a longer one; pre-warmed ones stay, and are replaced when they are taken. The budget counts a
+    An activation gets the first of these that there is: an idle container of its action's revision; a pre-warmed one of
+    its kind and memory limit; a new one, if its memory limit fits into the budget; a new one in place of the least
+    recently used idle ones. Else it waits, and so do those behind it. Idle containers are paused after a while, and
+    destroyed after a longer one. Pre-warmed ones stay, and are replaced when they are taken. The budget counts a
     container until its process has ended.
 
     Parameters
@@ -91,7 +91,7 @@ class ContainerPool:
         self._dispatch()
 
     def prewarm(self) -> None:
-        """Start the pre-warmed containers that are missing, as far as the budget has room."""
+        """Start the pre-warmed containers that are missing, as far as the budget allows."""
         for action in () if self._is_closed else tuple(self._prewarmed.missing()):
             if self._used_mb + action.limits.memory <= self._settings.pool_memory_mb:
                 self._used_mb += action.limits.memory
@@ -108,7 +108,7 @@ class ContainerPool:
             self._drop(cell)
         while self._busy or self._tasks:
             await asyncio.gather(*(container.kill() for container in self._busy), *self._tasks)
-            await asyncio.sleep(0)  # who ran in a killed container gives it back
+            await asyncio.sleep(0)  # the activation of a killed container gives it back
 
     def _dispatch(self) -> None:
         for idle in [idle for idle in self._idle if not idle.container.is_alive]:
@@ -182,7 +182,7 @@ class ContainerPool:
         self._used_mb -= container.action.limits.memory
         self._ending_mb -= container.action.limits.memory
         self._dispatch()
-        await container.destroy()  # what it leaves behind takes no memory: nobody waits for that
+        await container.destroy()  # the files that it leaves behind take no memory: no activation waits for them
 
     def _timers(self, container: Container) -> tuple[asyncio.TimerHandle, ...]:
         def destroy() -> None:

@@ -1,4 +1,4 @@
-"""Pre-warmed containers, OpenWhisk's stem cells: started for a kind of action, before anybody asks for them."""
+"""Pre-warmed containers, which OpenWhisk calls stem cells: started for a kind of action before one is invoked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_FAILURES = 5  # OpenWhisk's prewarm-max-retry-limit
 
 @dataclass(frozen=True)
 class Blank:
-    """What a container is started for that has no action yet."""
+    """What stands in for the action of a container that has none yet."""
 
     kind: str
     limits: Limits
@@ -42,7 +42,7 @@ class Prewarmed:
         self.failures = 0  # starts that failed, in all: after too many, no more are tried
 
     def missing(self) -> Iterator[Blank]:
-        """Yield what another container has to be made for, as often as there is one too few."""
+        """Yield a blank for each container that has to be made."""
         for wanted in self._wanted if self.failures < _MOST_FAILURES else ():
             there = sum(_fits(cell, wanted.kind, wanted.memory_mb) for cell in self._cells)
             for _ in range(wanted.count - there):

@@ -1,4 +1,4 @@
-"""What a container is started for, whatever platform's front door it came through."""
+"""What a container is started for: the function of any platform, as the pool sees it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-_revisions = itertools.count(1)
+_revisions = itertools.count(1)  # one for the process: no two functions of any server in it have the same revision
 
 
 class Workload(Protocol):
@@ -18,7 +18,7 @@ class Workload(Protocol):
 
     @property
     def path(self) -> str:
-        """Its name with whatever it is in; the role of its processes."""
+        """Its name with that of its package; the role of its processes."""
 
     @property
     def limits(self) -> Limits:
@@ -26,15 +26,15 @@ class Workload(Protocol):
 
     @property
     def kind(self) -> str | None:
-        """The runtime that a pre-warmed container is started with, such as ``python:3.11``; ``None``: none is."""
+        """The runtime, such as ``python:3.11``, that a pre-warmed container must have; ``None``: it can take none."""
 
     @property
     def revision(self) -> int:
-        """Differs between any two that were ever deployed: containers are reused within one."""
+        """A number that no other deployment has: a container is used again for the same revision only."""
 
 
 def next_revision() -> int:
-    """Return a number that no function of this server has yet."""
+    """Return a number that no function has yet."""
     return next(_revisions)
 
 
@@ -42,8 +42,8 @@ def next_revision() -> int:
 class Limits:
     """Limits of one action: milliseconds, MiB, MiB, activations at once in one container, containers.
 
-    The last two are kept and shown, as by an OpenWhisk whose Python image takes one activation at a time and that
-    has no scheduler service: they change nothing.
+    The last two are stored and shown, and change nothing: as in an OpenWhisk without scheduler service, whose Python
+    image takes one activation at a time.
     """
 
     timeout: int

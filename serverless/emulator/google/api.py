@@ -1,4 +1,4 @@
-"""The front door of the embedded Google Cloud Functions: the subset of the v2 REST API that a run needs, and functions.
+"""The API of the embedded Google Cloud Functions: a part of the v2 REST API, and the functions' URLs.
 
 Source of paths and fields: googleapis/googleapis, ``google/cloud/functions/v2/functions.proto`` (commit 3597f7d), in
 proto3's JSON; of the front end's answers: Cloud Run's documentation (troubleshooting, container contract).
@@ -11,10 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from serverless.emulator.containers.http_container import Request
 from serverless.emulator.google.functions import Functions, GoogleError
-from serverless.emulator.openfaas.gateway import Handler
-from serverless.emulator.openwhisk.api.common import reply
+from serverless.emulator.rest import Handler, forwarded, reply
 from serverless.emulator.settings import MIB, EmulatorSettings
 
 FUNCTIONS = web.AppKey("functions", Functions)
@@ -59,7 +57,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def _authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hold the API and the functions to their token; an upload's URL is its own."""
+    """Check the bearer token of the API and of the functions; the URL of an upload contains its own."""
     if request.path.startswith("/upload/"):
         return await handler(request)
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -137,10 +135,8 @@ async def _operation(request: web.Request) -> web.Response:
 
 
 async def _invoke(request: web.Request) -> web.Response:
-    is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
     headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
-    forwarded = Request(request.method, "/", headers, await request.read(), is_chunked)
-    answer = await request.app[FUNCTIONS].invoke(request.match_info["name"], forwarded)
+    answer = await request.app[FUNCTIONS].invoke(request.match_info["name"], await forwarded(request, "/", headers))
     if answer is None:
         return web.Response(status=404, text="<html><title>404 Page not found</title></html>", content_type="text/html")
     told = {"X-Cloud-Trace-Context": request.headers.get("X-Cloud-Trace-Context", "")}

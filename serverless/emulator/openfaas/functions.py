@@ -18,8 +18,8 @@ from serverless.emulator.containers.fleet import Fleet, NoInstanceError
 from serverless.emulator.containers.http_container import Reply, Request, Service, ServiceContainer, mebibytes, unpack
 from serverless.emulator.containers.pool import ContainerPool, PoolClosedError
 from serverless.emulator.containers.workload import Limits, next_revision
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openfaas.watchdog_config import duration_s
+from serverless.emulator.rest import ApiError
 from serverless.emulator.settings import EmulatorSettings
 
 NAMESPACE = "openfaas-fn"

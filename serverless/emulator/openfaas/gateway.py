@@ -1,4 +1,4 @@
-"""The front door of the embedded OpenFaaS: the gateway's routes.
+"""The API of the embedded OpenFaaS: the gateway's routes.
 
 Source of paths, codes, headers and words: openfaas/faas (commit 8d803bf), faas-provider (f53fe63), faas-netes (662ce9c)
 and nats-queue-worker, read for their behaviour.
@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,16 +18,14 @@ import aiohttp
 from aiohttp import web
 
 from serverless.emulator.containers.http_container import Request
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openfaas.functions import NAMESPACE, Functions
 from serverless.emulator.openfaas.queue import CALL_ID, Queue
-from serverless.emulator.openwhisk.api.common import reply
+from serverless.emulator.rest import ApiError, Handler, forwarded, reply
 from serverless.emulator.settings import MIB, EmulatorSettings
 
 FUNCTIONS = web.AppKey("functions", Functions)
 AUTH = web.AppKey("auth", str)
 QUEUE = web.AppKey("queue", Queue)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _SERVED_BY = "embedded-openfaas"
 
 
@@ -151,8 +148,7 @@ def _called(request: web.Request) -> tuple[dict[str, str], dict[str, str]]:
 async def _forwarded(request: web.Request, added: dict[str, str]) -> Request:
     path = f"/{request.match_info.get('rest', '')}"
     query = f"?{request.query_string}" if request.query_string else ""
-    is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-    return Request(request.method, path + query, {**request.headers, **added}, await request.read(), is_chunked)
+    return await forwarded(request, path + query, {**request.headers, **added})
 
 
 async def _invoke(request: web.Request) -> web.Response:

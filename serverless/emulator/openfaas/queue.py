@@ -13,8 +13,8 @@ import time
 import aiohttp
 
 from serverless.emulator.containers.http_container import Reply, Request
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openfaas.functions import Functions
+from serverless.emulator.rest import ApiError
 
 log = logging.getLogger(__name__)
 CALL_ID = "X-Call-Id"

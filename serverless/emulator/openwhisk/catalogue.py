@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.entities import Action, Package
 from serverless.emulator.openwhisk.put_requests import put_action, put_package
+from serverless.emulator.rest import ApiError
 from serverless.emulator.settings import EmulatorSettings
 
 _Entity = TypeVar("_Entity")

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.activations import Activation, ActivationStore, new_activation_id
 from serverless.emulator.openwhisk.catalogue import Catalogue
 from serverless.emulator.openwhisk.invocation import Invocation
 from serverless.emulator.openwhisk.invoker import Invoker
 from serverless.emulator.openwhisk.throttle import Throttle
+from serverless.emulator.rest import ApiError
 from serverless.emulator.settings import EmulatorSettings
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk import messages
+from serverless.emulator.rest import ApiError
 
 _NAME = re.compile(r"\w|\w[\w@ .&-]{0,254}[\w@.&-]", re.ASCII)
 _MAX_NAME = 256

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk import messages
+from serverless.emulator.rest import ApiError
 
 
 class Throttle:

@@ -6,7 +6,6 @@ import asyncio
 
 from aiohttp import web
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.activations import APPLICATION_ERROR, DEVELOPER_ERROR, SUCCESS, Activation
 from serverless.emulator.openwhisk.api.common import (
@@ -16,10 +15,10 @@ from serverless.emulator.openwhisk.api.common import (
     json_object,
     page,
     received,
-    reply,
 )
 from serverless.emulator.openwhisk.entities import NAMESPACE
 from serverless.emulator.openwhisk.names import check_name
+from serverless.emulator.rest import ApiError, reply
 
 _ACTIVATION_ID = "x-openwhisk-activation-id"
 _HTTP_STATUS = {SUCCESS: 200, APPLICATION_ERROR: 502, DEVELOPER_ERROR: 502}

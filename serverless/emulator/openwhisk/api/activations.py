@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.activations import Activation
-from serverless.emulator.openwhisk.api.common import CONTROLLER, flag, page, reply
+from serverless.emulator.openwhisk.api.common import CONTROLLER, flag, page
 from serverless.emulator.openwhisk.names import is_name
+from serverless.emulator.rest import ApiError, reply
 
 _ID_LENGTH = 32
 _ID_DIGITS = frozenset("0123456789abcdef")

@@ -7,22 +7,20 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.api.actions import action_routes
 from serverless.emulator.openwhisk.api.activations import activation_routes
-from serverless.emulator.openwhisk.api.common import CONTROLLER, TRANSACTION_ID, is_own, reply
+from serverless.emulator.openwhisk.api.common import CONTROLLER, TRANSACTION_ID, is_own
 from serverless.emulator.openwhisk.api.info import PUBLIC, ROOT, info_routes
 from serverless.emulator.openwhisk.api.packages import is_list_of_packages, package_routes
 from serverless.emulator.openwhisk.controller import Controller
+from serverless.emulator.rest import ApiError, Handler, reply
 from serverless.emulator.settings import MIB
 
 log = logging.getLogger(__name__)
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
@@ -50,7 +48,7 @@ def make_app(controller: Controller) -> web.Application:
 
 
 @web.middleware
-async def _envelope(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def _envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give every request its transaction id, and every error OpenWhisk's body."""
     given = request.headers.get("X-Request-ID", "")
     transaction_id = given if _TRANSACTION_ID.fullmatch(given) else secrets.token_hex(16)
@@ -75,7 +73,7 @@ async def _envelope(request: web.Request, handler: _Handler) -> web.StreamRespon
 
 
 @web.middleware
-async def _authenticate(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def _authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let in who has the key, to the one namespace there is."""
     if request.path in PUBLIC:
         return await handler(request)

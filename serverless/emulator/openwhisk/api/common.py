@@ -1,4 +1,4 @@
-"""What the handlers of the API share: where the state is, and how requests are read."""
+"""What the handlers of OpenWhisk's API share: the key of the controller, and how requests are read."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ from typing import Any
 
 from aiohttp import web
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.controller import Controller
 from serverless.emulator.openwhisk.entities import NAMESPACE
+from serverless.emulator.rest import ApiError
 
 CONTROLLER = web.AppKey("controller", Controller)
 TRANSACTION_ID = "transaction_id"
 _MAX_LIST, _DEFAULT_LIST = 200, 30
-
-
-def reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """Return ``value`` as JSON, compact like OpenWhisk's."""
-    body = json.dumps(value, separators=(",", ":")).encode()
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 def is_own(request: web.Request) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from serverless.emulator.openwhisk.api.common import CONTROLLER, page, reply
+from serverless.emulator.openwhisk.api.common import CONTROLLER, page
 from serverless.emulator.openwhisk.entities import NAMESPACE
+from serverless.emulator.rest import reply
 from serverless.emulator.settings import MIB, EmulatorSettings
 
 ROOT = "/api/v1"

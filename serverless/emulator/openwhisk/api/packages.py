@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from serverless.emulator.openwhisk.api.common import CONTROLLER, flag, is_own, json_object, page, reply
+from serverless.emulator.openwhisk.api.common import CONTROLLER, flag, is_own, json_object, page
 from serverless.emulator.openwhisk.names import check_name
+from serverless.emulator.rest import reply
 
 
 def package_routes(root: str) -> list[web.RouteDef]:

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serverless.emulator.errors import ApiError
 from serverless.emulator.openwhisk.throttle import Throttle
+from serverless.emulator.rest import ApiError
 
 SLEEP = "import time\ndef main(args):\n    time.sleep(args.get('s', 0))\n    return {}\n"
 

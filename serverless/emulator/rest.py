@@ -1,0 +1,33 @@
+"""What the REST APIs of the platforms share: refusals, JSON answers, and requests that are sent on into containers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from serverless.emulator.containers.http_container import Request
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ApiError(Exception):
+    """A refusal: ends a request with ``status``, and ``message`` in the words of the platform."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Return ``value`` as compact JSON."""
+    body = json.dumps(value, separators=(",", ":")).encode()
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+async def forwarded(request: web.Request, path: str, headers: Mapping[str, str]) -> Request:
+    """Return what of a request is sent on into a container: its method and body, with this path and these headers."""
+    is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    return Request(request.method, path, headers, await request.read(), is_chunked)
