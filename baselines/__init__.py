@@ -1,1 +1,1 @@
-"""The classical side: a bare loop (the lower bound) and a Flower federation."""
+"""The classical side of the comparison: a bare loop, which is the lower bound, and a Flower federation."""

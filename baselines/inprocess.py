@@ -1,7 +1,7 @@
 """The bare loop: federated averaging with no system around it.
 
-A pool of worker processes, one thread each, and pipes: the least that a federation on one machine can cost, and so the
-lower bound that every other backend's overhead is quoted against.
+A pool of worker processes with one thread each, and pipes: a federation on one machine cannot cost less. It is the
+lower bound that the overhead of every other backend is compared with.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class InprocessSettings:
 
 @dataclass(frozen=True)
 class _Arrived:
-    """An answer and when the controller had it."""
+    """An answer, and when it reached the controller, in seconds since the epoch."""
 
     answer: Answer
     at: float
@@ -156,7 +156,7 @@ def _client_row(run_id: str, server_round: int, arrived: _Arrived, submitted_at:
 
 
 def _start_pool(job: FederatedJob, settings: InprocessSettings) -> ProcessPoolExecutor:
-    """Start all workers now: their start-up is set-up, not the first round."""
+    """Start all workers now, so that their start-up counts as set-up and not as part of the first round."""
     pool = ProcessPoolExecutor(
         settings.workers,
         mp_context=get_context("spawn"),

@@ -1,4 +1,7 @@
-"""Where a run of the classical side begins: at its first round, or after the last whole one of an earlier process."""
+"""Where a run of either baseline begins: at its first round, or after the last complete one of an earlier process.
+
+A module of its own, because it is all that the two baselines have in common.
+"""
 
 from __future__ import annotations
 

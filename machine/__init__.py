@@ -1,1 +1,4 @@
-"""What concerns the operating system: clocks, control groups, processes, files and resources."""
+"""The operating system, for all packages: clocks, control groups, processes, files, credentials and resources.
+
+What more than one package needs of the system is written once, here. This package imports no other one of the project.
+"""

@@ -102,7 +102,7 @@ def _memory_bytes(folder: Path) -> int | None:
 
 
 def _words(path: Path) -> tuple[str | None, str | None]:
-    """Return the first two words of a file, ``None`` for those that are not there."""
+    """Return the first two words of a file, ``None`` for a word that is missing."""
     try:
         words = path.read_text(encoding="utf-8").split()
     except OSError:

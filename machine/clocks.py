@@ -1,7 +1,7 @@
-"""The clocks of the harness.
+"""The clocks of the harness: the moment, and when a process was started.
 
-Two clocks, each for what it is good at: durations come from ``CLOCK_MONOTONIC``, which never jumps, and are
-placed on the epoch through one anchor per process, so that moments of different processes can be compared.
+Durations come from ``CLOCK_MONOTONIC``, which never jumps. One anchor per process places them on the epoch, so that
+moments of different processes can be compared.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reading the body of an HTTP request that may come in chunks, which Python's own server leaves to its handlers.
 
-Shipped into functions: the standard library only.
+It is shipped into functions, so it imports the standard library only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the machine has: cores, memory and the name of its processor."""
+"""The cores, the memory and the processor's name of this machine, as this process may use them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def affinity_cores() -> int:
 
 
 def usable_cores(limits: CgroupLimits | None = None) -> int:
-    """Return how many processes can compute at once here: the affinity mask, cut by a CPU quota."""
+    """Return how many processes can compute at once: the affinity mask, cut by a control group's CPU quota."""
     quota = (limits or cgroup_limits()).cpu_cores
     return affinity_cores() if quota is None else max(1, min(affinity_cores(), math.floor(quota)))
 
 
 def usable_memory_bytes(limits: CgroupLimits | None = None) -> int:
-    """Return how much memory there is here: the machine's, cut by a control group's limit."""
+    """Return the memory that this process may use: the machine's, cut by a control group's limit."""
     limit = (limits or cgroup_limits()).memory_bytes
     return min(psutil.virtual_memory().total, limit or psutil.virtual_memory().total)
 

@@ -1,5 +1,5 @@
-"""What is learnt: data, partition, model, local training, averaging, evaluation.
+"""The learning task: data, partition, model, local training, averaging and evaluation.
 
-This package imports no other of the project but ``machine``: every backend calls it, so that the learning is the same
-everywhere.
+Every backend calls this package, so that the learning is the same everywhere. Of the other packages it imports
+``machine`` only.
 """

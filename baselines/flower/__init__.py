@@ -1,6 +1,6 @@
 """Flower as a backend: a normal Flower app, and the adapter that starts a federation to run it.
 
-Names are imported when they are asked for: the small helper processes of this package need none of them.
+A name is imported at its first use: the small process that cleans up (:mod:`.processes`) must not import all of them.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Runs a job as a Flower federation: starts it, waits for what it leaves, and ends it."""
+"""Runs a job as a Flower federation: starts it, waits for its final weights or its error, and ends it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _await_outcome(plan: Plan, settings: FlowerSettings, federation: Federation,
     limit_s = settings.startup_timeout_s + plan.job.rounds * settings.round_timeout_s
     deadline = time.monotonic() + limit_s
     while True:
-        lives = server is not None and _lives(server)  # before looking: what it has left is complete then
+        lives = server is not None and _lives(server)  # asked before the files are looked for: they are complete then
         outcome = _outcome(plan.directory)
         if outcome and outcome.name == FINAL_WEIGHTS:
             return loads(outcome.read_bytes())
@@ -87,7 +87,7 @@ def _await_outcome(plan: Plan, settings: FlowerSettings, federation: Federation,
 
 
 def _outcome(directory: Path) -> Path | None:
-    """Return the file that the ServerApp leaves at its end."""
+    """Return the file that the ServerApp has written at its end, if it has ended."""
     return next((path for name in (FINAL_WEIGHTS, ERROR) if (path := directory / name).exists()), None)
 
 

@@ -1,7 +1,7 @@
 """The ClientApp: what a node of the federation does when a message arrives.
 
-It imports no engine (TensorFlow, say) before it has to train: a process that only says who it is starts in a fraction
-of the time.
+It imports an engine, such as TensorFlow, only when it has to train: a process that only answers which partition it has
+starts much faster.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ ENVIRONMENT = {
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "PYTHONUNBUFFERED": "1",
-    "FL_PROCESS_ROLE": "controller",  # inherited by programs that are told apart by their names
+    "FL_PROCESS_ROLE": "controller",  # programs that inherit it are distinguished by their names
 }
 _LOOPBACK = "127.0.0.1"
 _POLL_S = 0.05

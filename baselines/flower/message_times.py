@@ -38,10 +38,10 @@ class Postmarks:
 
 
 def postmark(grid: Grid) -> Postmarks:
-    """Note what passes through ``grid`` from now on.
+    """Record the messages that pass through ``grid`` from now on.
 
-    Flower's own ``send_and_receive`` stays as it is, with its polling: it pushes and pulls through the two methods that
-    are wrapped here, which a grid that delegates to another would not see.
+    Flower's own ``send_and_receive``, with its polling, stays. It calls the two methods that are replaced here;
+    a wrapper around ``grid`` would not see these calls.
     """
     marks = Postmarks()
     push, pull = grid.push_messages, grid.pull_messages

@@ -41,7 +41,7 @@ class Answer:
     arrays, num_examples, train_loss
         The update; ``None`` if the client failed.
     work
-        What the client's work took; ``None`` if it did not get so far as to measure, or did not answer.
+        The report of the client's work; ``None`` if it failed before it could measure, or did not answer.
     error_kind, error
         Why there is no update: the exception's name (or ``timeout``), and the remote traceback.
     """
@@ -63,7 +63,7 @@ def success(arrays: ArrayRecord, num_examples: int, train_loss: float, work: Wor
 
 
 def failure(error_kind: str, error: str, work: WorkReport) -> RecordDict:
-    """Return the content of the answer of a client that failed: its work has cost something all the same."""
+    """Return the content of the answer of a client that failed, with its report: failed work has a cost, too."""
     values = {"work": json.dumps(work.to_dict()), "error_kind": error_kind, "error": error}
     return RecordDict({REPORT: ConfigRecord(dict(values))})
 

@@ -1,6 +1,6 @@
 """How the optimizer states that nodes keep get into a checkpoint, and back to the nodes of a resumed run.
 
-They travel as Flower's query messages between rounds, while no clock runs: the messages of a round, and what they cost,
+They are sent as Flower's query messages between rounds, while no clock runs: the messages of a round, and their cost,
 are those of a run without checkpoints.
 """
 

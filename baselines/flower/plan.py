@@ -1,4 +1,4 @@
-"""What the adapter tells the Flower app, which runs in other processes: a file, or Flower's run configuration."""
+"""The plan of a run, for the Flower app in its other processes: a file, or Flower's run configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flwr.app import Context
 from task.data import DataSettings
 from task.job import FederatedJob, PartitionSpec
 
-if TYPE_CHECKING:  # a client's process reads a plan, and has no use for tables
+if TYPE_CHECKING:  # a client's process reads a plan, and must not import the tables
     from baselines.flower.settings import FlowerSettings
     from metrics.collect.recorder import Recorder
 

@@ -23,7 +23,7 @@ class ClientFailed(RuntimeError):  # noqa: N818 - reads as the fact that it stat
 
 @dataclass
 class Round:
-    """A round that goes on, and its clock.
+    """A round in progress, and its clock.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Round:
     nodes
         Client id -> node that holds this client's partition.
     marks
-        What passes through the grid.
+        The messages of the round and their times.
     """
 
     plan: Plan
@@ -87,7 +87,7 @@ class Round:
             )
 
     def invocations(self) -> list[InvocationRow]:
-        """Return a row per client, of the failed ones too."""
+        """Return a row per client, also of those that failed."""
         messages = {node: message_id for message_id, node in self.marks.nodes.items()}
         return [self._invocation(answer, messages.get(self.nodes[answer.client_id])) for answer in self.answers]
 

@@ -28,7 +28,7 @@ from task.weights import Weights, dumps, sha256
 
 
 class TargetReached(Exception):  # noqa: N818 - not an error: Flower's loop has no other way to end early
-    """The global model is as good as the job asks."""
+    """The global model has reached the target accuracy of the job."""
 
 
 class OrderedFedAvg(FedAvg):
@@ -123,7 +123,7 @@ class OrderedFedAvg(FedAvg):
         return MetricRecord({"accuracy": evaluation.test_accuracy, "loss": evaluation.test_loss})
 
     def _changed_states(self) -> dict[int, bytes]:
-        """Ask the round's clients for the optimizer states that they keep, once its clock stands still."""
+        """Ask the round's clients for the optimizer states that they keep, after the round's clock was stopped."""
         if self._plan.job.optimizer_state != "keep":
             return {}
         return fetch_states(self._grid, {client: self._nodes[client] for client in self._round.clients}, self._plan)

@@ -1,1 +1,1 @@
-"""The libraries that train: TensorFlow, and NumPy for the smallest model."""
+"""The engines that compute models: TensorFlow, and NumPy for the smallest model."""

@@ -1,7 +1,7 @@
 """Training and evaluation of dense networks in NumPy: no graph, nothing to compile, and a worker of some 60 MB.
 
-The arithmetic is float32 like TensorFlow's, and agrees with it to rounding. Images become float32 a batch at a time, so
-that a client's memory grows with the bytes of its images alone.
+The arithmetic is float32 like TensorFlow's; the two differ by rounding only. Images become float32 one batch at a time,
+so that a client's memory grows only with the bytes of its images.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def differentiate(
     for layer, below in reversed(list(zip(_dense(model), values[:-1], strict=True))):
         gradients[f"{layer.name}/kernel"] = below.T @ error
         gradients[f"{layer.name}/bias"] = error.sum(axis=0)
-        if below is not values[0]:  # nobody asks for the gradient of the images; all layers but the last are rectified
+        if below is not values[0]:  # the gradient of the images is not needed; all layers but the last are rectified
             error = (error @ weights[f"{layer.name}/kernel"].T) * (below > 0)
     return gradients, losses.mean()
 

@@ -1,6 +1,6 @@
 """The optimizers of local training, as TensorFlow graph code without Python in the loop.
 
-The formulas and defaults are those of Keras' optimizers of the same names, which the training loop is proved against.
+The formulas and defaults are those of Keras' optimizers of the same names, which tests compare the training loop with.
 State is a flat mapping of float32 arrays, so that it travels like weights do: scalars of the whole optimizer
 (``step``, ``momentum_product``) and ``<parameter>/<slot>`` per parameter.
 """

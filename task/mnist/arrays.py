@@ -73,7 +73,7 @@ PARTS = (
 
 
 def verify(arrays: Arrays, where: str) -> None:
-    """Accept MNIST and nothing else.
+    """Refuse arrays that are not those of MNIST.
 
     Raises
     ------

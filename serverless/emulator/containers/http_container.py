@@ -167,7 +167,8 @@ class FrameworkContainer(ServiceContainer):
 
     def _command(self, listening_fd: int) -> tuple[object, ...]:
         program = "serverless.emulator.google.framework"
-        return sys.executable, "-P", "-m", program, self._host.settings.python, listening_fd, os.getpid()
+        # isolated: the PYTHONPATH, in which the function's own package `serverless` is, is for what it starts
+        return sys.executable, "-I", "-m", program, self._host.settings.python, listening_fd, os.getpid()
 
     def _environment(self) -> dict[str, str]:
         service = self.service

@@ -1,4 +1,4 @@
-"""The functions of the embedded Google Cloud Functions: resources, operations, sources, and who answers."""
+"""The functions of the embedded Google Cloud Functions: resources, operations, sources, and calls of instances."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CODES = {"INVALID_ARGUMENT": (3, 400), "NOT_FOUND": (5, 404), "ALREADY_EXISTS":
 
 
 class GoogleError(Exception):
-    """A refusal, as Google words it."""
+    """A refusal, in Google's words."""
 
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
@@ -68,7 +68,7 @@ class Functions:
         self._numbers = itertools.count(1)
 
     def new_upload(self) -> dict[str, Any]:
-        """Return where a source may be sent, and what it is to be called then."""
+        """Return the URL to which a source may be sent, and the name that it has afterwards."""
         token = secrets.token_urlsafe(24)
         self._sources[token] = None
         source = {"bucket": BUCKET, "object": f"{token}.zip"}
@@ -87,7 +87,7 @@ class Functions:
         Raises
         ------
         GoogleError
-            If the request is not valid; that there is one already is said by the operation.
+            If the request is not valid. If the function exists already, the operation reports it.
         """
         name = f"{parent}/functions/{function_id}"
         if not _ID.fullmatch(function_id):
@@ -128,7 +128,7 @@ class Functions:
         return [self._functions[name].resource for name in names]
 
     async def invoke(self, name: str, request: Request) -> Reply | None:
-        """Let an instance answer, with Cloud Run's words where none does; ``None`` if there is no such function."""
+        """Return an instance's answer, or Cloud Run's if none answers; ``None`` if there is no such function."""
         if name not in self._functions:
             return None
         service = self._functions[name].service
@@ -145,7 +145,7 @@ class Functions:
             return _words(503, "Service Unavailable")
 
     def _deployed(self, name: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Build and start to serve a version; what is wrong with its source is said by the operation."""
+        """Build a version and begin to serve it; an error in its source is reported by the operation."""
         revision = next_revision()
         try:
             service = self._service(name.rpartition("/")[2], revision, body)
@@ -196,7 +196,7 @@ class Functions:
         )
 
     def _operation(self, target: str, verb: str, outcome: Mapping[str, Any] | GoogleError) -> dict[str, Any]:
-        """Keep an operation that is done; it is given out as one that is not."""
+        """Keep an operation that is done, and return it as it was before: clients ask for its end."""
         parent = target.rpartition("/functions/")[0]
         name = f"{parent}/operations/operation-{next(self._numbers)}"
         started = {"name": name, "metadata": {"target": target, "verb": verb, "apiVersion": "v2"}, "done": False}
@@ -222,4 +222,4 @@ def _words(status: int, text: str) -> Reply:
 
 
 async def _at_once(container: ServiceContainer) -> None:
-    """Wait for nothing: requests wait in the instance's own socket until the framework takes them."""
+    """Do not wait: requests wait in the instance's own socket until the framework accepts them."""

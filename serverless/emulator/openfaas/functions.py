@@ -1,4 +1,4 @@
-"""The functions of the embedded OpenFaaS gateway: what is deployed, and who answers."""
+"""The functions of the embedded OpenFaaS gateway: their deployments, and the replicas that answer."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Functions:
         }
 
     async def invoke(self, name: str, request: Request) -> Reply:
-        """Let a replica answer; one that is busy has the choice if there may be no more of them.
+        """Let a replica answer; a busy one, which may refuse, if no further replica may be started.
 
         Raises
         ------
@@ -199,7 +199,7 @@ def _proxy_error(status: int, words: str) -> Reply:
 
 
 async def _until_ready(container: ServiceContainer) -> None:
-    """Wait for the watchdog's word that the replica is ready, as the readiness probe of a cluster does."""
+    """Wait until the watchdog reports that the replica is ready, as the readiness probe of a cluster does."""
     async with asyncio.timeout(_READY_WITHIN_S):
         while (await container.send(Request("GET", "/_/ready", {}, b""), _READY_WITHIN_S)).status != 200:
             await asyncio.sleep(_READY_POLL_S)

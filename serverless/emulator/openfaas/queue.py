@@ -1,7 +1,7 @@
 """Asynchronous invocations of the embedded OpenFaaS: queued in memory, answered to ``X-Callback-Url``.
 
 After openfaas/nats-queue-worker, whose queue is NATS and whose worker takes one request at a time unless it is told
-otherwise; here each request is taken at once.
+otherwise; here work on each request starts immediately.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CALL_ID = "X-Call-Id"
 
 
 class Queue:
-    """Requests that nobody waits for.
+    """Requests whose callers do not wait for the answer.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Queue:
     def __init__(self, functions: Functions, http: aiohttp.ClientSession) -> None:
         self._functions = functions
         self._http = http
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop has only weak references to tasks
 
     def accept(self, name: str, request: Request, callback: str) -> None:
         """Start to work on a request; its answer is posted to ``callback`` if there is one."""

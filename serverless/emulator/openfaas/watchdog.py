@@ -3,7 +3,7 @@
 An emulation of openfaas/of-watchdog (commit 9bdadb1), written from its behaviour. It starts ``fprocess`` once, passes
 every request on to ``http_upstream_url`` with a chunked body, as that does, and answers with the function's answer and
 ``X-Duration-Seconds``. Above ``max_inflight`` it answers 429 itself. After ``exec_timeout`` it answers 504, and the
-function goes on with what nobody waits for any more. When the function's process ends, so does this one.
+function goes on, although its answer is not used any more. When the function's process ends, so does this one.
 
 Started as ``python -m serverless.emulator.openfaas.watchdog LISTENING_FD SERVER_PID``.
 """

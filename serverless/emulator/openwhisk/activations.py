@@ -1,4 +1,4 @@
-"""Activation records: what OpenWhisk keeps of an invocation."""
+"""Activation records, which OpenWhisk keeps of invocations, and their store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The actions and packages of the namespace, and what an action inherits from where it is."""
+"""The actions and packages of the namespace, and the parameters that an action inherits from its package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between the REST API and the invoker: what there is, and who may invoke it."""
+"""The controller, between the REST API and the invoker: admits invocations and keeps what the API shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Controller:
     invoker
         Runs what is admitted.
     auth
-        The key ``uuid:key`` that opens the API.
+        The key ``uuid:key`` of the API.
     """
 
     def __init__(self, settings: EmulatorSettings, invoker: Invoker, auth: str) -> None:
@@ -36,7 +36,7 @@ class Controller:
         self.activations = ActivationStore(settings.activations_kept)
         self.throttle = Throttle(settings.invocations_per_minute, settings.concurrent_invocations)
         self._invoker = invoker
-        self._running: set[asyncio.Task[Activation]] = set()  # the loop itself holds tasks only weakly
+        self._running: set[asyncio.Task[Activation]] = set()  # the event loop has only weak references to tasks
 
     def invoke(self, path: str, payload: Mapping[str, Any], transaction_id: str) -> asyncio.Task[Activation]:
         """Start an activation; its task's name is the activation id.

@@ -1,4 +1,4 @@
-"""An action: its code, its limits and its parameters, and how OpenWhisk shows it."""
+"""Actions and packages: their code, limits and parameters, and the JSON that OpenWhisk shows of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 
 from serverless.emulator.containers.workload import Limits
 
-BINDING = "binding"  # the annotation that tells clients of a list what is bound
-
-
+BINDING = "binding"  # the annotation by which lists show what a package is bound to
 NAMESPACE = "guest"  # the one namespace, and its subject, of OpenWhisk's standalone server
 PROVIDE_API_KEY = "provide-api-key"
 
@@ -166,7 +164,7 @@ class Package:
         return self._common() | {BINDING: self.bound, "parameters": key_values(self.parameters)}
 
     def with_actions(self, actions: Sequence[Action]) -> dict[str, Any]:
-        """Return the package with a word on each of its actions; those annotated as feeds are apart."""
+        """Return the package with a summary of each of its actions; those annotated as feeds are listed apart."""
         shown: dict[str, list[dict[str, Any]]] = {"actions": [], "feeds": []}
         for action in actions:
             word = {"name": action.name, "version": action.version, "annotations": key_values(action.annotations)}

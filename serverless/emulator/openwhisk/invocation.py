@@ -1,4 +1,4 @@
-"""One invocation, and what of it is sent into the container."""
+"""One invocation, and the bodies that are sent into the container for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serverless.emulator.openwhisk.entities import NAMESPACE, PROVIDE_API_KEY, A
 
 @dataclass(frozen=True)
 class Invocation:
-    """What is to be run.
+    """An action that is to be run, and its arguments.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Runs activations: a container from the pool, its initialisation, the run, and the record of it all."""
+"""Runs activations: takes a container from the pool, initialises it, runs the action and makes the record."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Invoker:
         self._pool = pool
 
     async def run(self, invocation: Invocation) -> Activation:
-        """Run an activation to its end; what its function does wrong is in the record, not raised."""
+        """Run an activation to its end; an error of its function is in the record, and is not raised."""
         try:
             container = await self._pool.acquire(invocation.action)
         except PoolClosedError:
@@ -55,7 +55,7 @@ class Invoker:
             record = await _run_in(container, invocation)
             keep = record.response.status_code < DEVELOPER_ERROR
             if not keep:
-                await container.kill()  # ends its streams: its last words can be collected
+                await container.kill()  # ends its streams, so that its last lines can be collected
             return replace(record, logs=await container.logs.collect(developer_error=not keep))
         except OSError:
             log.exception("no container for %s", invocation.action.path)

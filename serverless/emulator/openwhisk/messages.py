@@ -1,4 +1,4 @@
-"""OpenWhisk's wording, as its clients see it and some of them match on it."""
+"""OpenWhisk's messages, word by word: some of its clients compare them."""
 
 from __future__ import annotations
 

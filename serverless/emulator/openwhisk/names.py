@@ -1,4 +1,4 @@
-"""What may be the name of an action, a package or a namespace."""
+"""The names that an action, a package or a namespace may have."""
 
 from __future__ import annotations
 

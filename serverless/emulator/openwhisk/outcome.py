@@ -1,4 +1,4 @@
-"""From what a container answered to what OpenWhisk says of the activation."""
+"""The outcome of an activation, in OpenWhisk's words, from the answer of its container."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _DEFAULT_KINDS = {"python:default": "python:3.11"}
 
 
 def put_action(path: str, body: Mapping[str, Any], old: Action | None, settings: EmulatorSettings) -> Action:
-    """Return the action that a PUT leaves behind; what the body leaves out comes from the ``old`` version.
+    """Return the action that a PUT makes; fields that the body does not have come from the ``old`` version.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _is_base64(code: str) -> bool:
 
 
 def put_package(name: str, body: Mapping[str, Any], old: Package | None, settings: EmulatorSettings) -> Package:
-    """Return the package that a PUT leaves behind; what the body leaves out comes from the ``old`` version.
+    """Return the package that a PUT makes; fields that the body does not have come from the ``old`` version.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Admission: how many invocations a minute, and how many at once."""
+"""Admission of invocations: how many per minute, and how many at once."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def _authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in who has the key, to the one namespace there is."""
+    """Refuse requests without the key, and those for another namespace than the only one."""
     if request.path in PUBLIC:
         return await handler(request)
     if request.method == "OPTIONS":  # a browser asks, without the key, whether it may ask

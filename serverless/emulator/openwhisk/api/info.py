@@ -1,4 +1,4 @@
-"""What the server says of itself: its roots, its limits, and what there is none of."""
+"""The server's description of itself: its roots, its limits, and the collections that are always empty."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def _namespaces(_: web.Request) -> web.Response:
 
 
 async def _none(request: web.Request) -> web.Response:
-    """List what cannot be made here, and of which there is none: clients ask for everything in a namespace."""
+    """Return an empty list: clients ask for rules and triggers, too, which cannot be made here."""
     return reply(page(request, request.match_info["collection"], ()))
 
 

@@ -22,7 +22,7 @@ def package_routes(root: str) -> list[web.RouteDef]:
 
 
 def is_list_of_packages(request: web.Request) -> bool:
-    """Whether a request is for the one thing that may be read of any namespace: the list of its shared packages."""
+    """Whether a request is for the list of shared packages, the only resource that may be read of any namespace."""
     return request.match_info.handler is _list
 
 
