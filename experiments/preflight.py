@@ -20,13 +20,14 @@ from rich.text import Text
 
 from experiments.config.errors import ConfigError, one_of
 from experiments.config.overrides import options
+from serverless.platforms.descriptor import load
+from serverless.platforms.registry import descriptor, platforms
 
 if TYPE_CHECKING:
     from experiments.config.compose import Cell
     from serverless.preflight.findings import Finding, Verdict
 
 WOULD_NOT_RUN, WRONG = 1, 2
-_BACKEND = "openwhisk"
 _MARKS: dict[Verdict, tuple[str, str]] = {
     "ok": ("✓", "bold green"),
     "warning": ("!", "bold yellow"),
@@ -60,20 +61,21 @@ def _cells(words: list[str], *, multirun: bool) -> list[Cell]:
     """Compose the configurations, as if the functions were the only system of each; those that ask the same, once."""
     from experiments.config.compose import compose_cells  # noqa: PLC0415 - --help needs none of it
 
+    able = [name for name, platform in platforms().items() if platform.examines]
+    chosen = next((word.removeprefix("platform=") for word in words if word.startswith("platform=")), able[0])
+    if chosen not in able:
+        raise ConfigError(one_of("platform", chosen, able))
     given = [word for word in words if not word.startswith("backends=")]
-    cells = compose_cells([*given, f"backends=[{_BACKEND}]"], multirun=multirun)
-    for cell in cells:
-        if cell.config.platform.name != _BACKEND:
-            raise ConfigError(one_of("platform.name", cell.config.platform.name, [_BACKEND]))
+    cells = compose_cells([*given, f"backends=[{chosen}]"], multirun=multirun)
     return list({str((c.config.platform, c.config.store, c.config.clients_per_round)): c for c in cells}.values())
 
 
 def check(cell: Cell, console: Console) -> int:
     """Print the findings of one configuration as they come; return the exit code."""
     from experiments.config import backend_settings  # noqa: PLC0415 - a mistyped key is told at once
-    from serverless.preflight.checklist import examine  # noqa: PLC0415
 
     config = cell.config
+    examine = load(descriptor(config.platform.name).examines or "")
     where = config.platform.api_host or "the embedded server"
     title = f"{config.experiment}{f', {cell.name}' if cell.name else ''}"
     console.print(Text.assemble((title, "bold"), f" on {config.platform.name} ({where}), store {config.store.name}"))

@@ -9,7 +9,7 @@ from serverless.fabric.groups import Fabric, Group
 from serverless.fabric.settings import FabricSettings, SiteSettings
 from serverless.invocations.dispatcher import Retries
 from serverless.platforms.protocol import FunctionSpec
-from serverless.platforms.registry import PlatformSettings
+from serverless.platforms.settings import PlatformSettings
 from serverless.register.database import RegisterSettings
 from serverless.rounds.round_policies import RoundPolicy, WaitAll
 from serverless.storage import StoreSettings

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from experiments.config import backend_settings
 from experiments.config.backend_settings import Placement, anything_goes
 from experiments.config.fabric import fabric_run, on_a_fabric
-from experiments.config.platform import PLATFORMS
+from experiments.config.platform import FABRIC
 from experiments.config.schema import ExperimentConfig
+from serverless.platforms.registry import platforms
 
 if TYPE_CHECKING:  # a mistyped key is told without waiting for pandas
     from metrics.collect.recorder import Recorder
@@ -60,6 +61,7 @@ class Backend:
         return run
 
 
+_OF_FUNCTIONS = ("workers", "round_policy", "platform", "store")
 BACKENDS: dict[str, Backend] = {
     "inprocess": Backend("baselines.inprocess", backend_settings.inprocess, backend_settings.in_a_pool, ("workers",)),
     "flower": Backend(
@@ -70,15 +72,13 @@ BACKENDS: dict[str, Backend] = {
         backend_settings.check_flower,
     ),
     **{
-        platform: Backend(
+        name: Backend(
             "serverless.keeper",
             backend_settings.serverless,
             backend_settings.on_a_platform,
-            ("workers", "round_policy", "platform", "store", *(["topology"] if platform == "openwhisk" else [])),
+            (*_OF_FUNCTIONS, *(["topology"] if platform.functions_may_invoke else [])),
         )
-        for platform in PLATFORMS
+        for name, platform in platforms().items()
     },
-    "fabric": Backend(
-        "serverless.keeper", fabric_run, on_a_fabric, ("workers", "round_policy", "platform", "store", "fabric")
-    ),
+    FABRIC: Backend("serverless.keeper", fabric_run, on_a_fabric, (*_OF_FUNCTIONS, "fabric")),
 }

@@ -16,8 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from experiments.config.errors import ConfigError, did_you_mean
-from experiments.config.overrides import CellOverrides, expand, groups, keys, parse
+from experiments.config.overrides import PLATFORM_GROUP, CellOverrides, expand, groups, keys, parse
 from experiments.config.schema import CONFIGS, SCHEMA_NAME, ExperimentConfig
+from serverless.platforms.registry import platforms
 
 _KINDS = {
     str: "text",
@@ -94,7 +95,11 @@ def _composed(words: tuple[str, ...]) -> DictConfig:
 @lru_cache(maxsize=32)
 def _composed_options(folder: Path, options: tuple[str, ...]) -> DictConfig:
     """Return what the files of a folder say with these options chosen; not to be changed, for it is kept."""
-    ConfigStore.instance().store(name=SCHEMA_NAME, node=ExperimentConfig)
+    store = ConfigStore.instance()
+    store.store(name=SCHEMA_NAME, node=ExperimentConfig)
+    for name, platform in platforms().items():
+        if platform.options is not None:
+            store.store(group=PLATFORM_GROUP, name=name, node=OmegaConf.load(platform.options))
     with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
         return compose("config", overrides=list(options))
 

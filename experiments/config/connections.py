@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from experiments.config.errors import wrong
 from experiments.config.schema import ExperimentConfig
 from machine.credentials import is_variable
+from serverless.platforms.registry import own_keys
 
 
 def access_problems(config: ExperimentConfig) -> Iterator[str]:
@@ -28,7 +29,7 @@ def access_problems(config: ExperimentConfig) -> Iterator[str]:
     for key, address in (
         ("store.endpoint", store.endpoint),
         ("store.functions_endpoint", store.functions_endpoint),
-        ("platform.callback_host", platform.callback_host),
+        *((f"platform.{key}", getattr(platform, key)) for key in own_keys() if key.endswith("_host")),
     ):
         yield from _address(key, address)
     for key, name in (

@@ -15,15 +15,15 @@ from experiments.config.backend_settings import Placement, in_flight, serverless
 from experiments.config.connections import access_problems
 from experiments.config.errors import one_of, wrong
 from experiments.config.overrides import options
-from experiments.config.platform import PLATFORMS, platform_problems, platform_settings
+from experiments.config.platform import FABRIC, platform_problems, platform_settings
 from experiments.config.schema import CONFIGS, ExperimentConfig, GroupConfig, PlatformConfig
 from metrics.cost.prices import OWN_BOARD
+from serverless.platforms.registry import descriptor, platforms
 
 if TYPE_CHECKING:
     from serverless.fabric.settings import FabricSettings, SiteSettings
     from serverless.settings import ServerlessSettings
 
-BACKEND = "fabric"
 _PRICED_AS = "pricing"  # a key of the group that says nothing of how it runs
 _OF_THE_GROUP = ("platform", "clients", "memory_mb", "cpu_share", "network_delay_s", "cold_start_delay_s")
 
@@ -35,10 +35,10 @@ def fabric_problems(config: ExperimentConfig) -> Iterator[str]:
     """Yield a line for each thing that keeps a federation from running on the groups of ``config``."""
     fabric = config.fabric
     if not fabric.groups:
-        if BACKEND in config.backends:
+        if FABRIC in config.backends:
             yield wrong("fabric", fabric.name, "has no groups; backends=[fabric] needs some, such as fabric=paper")
         return
-    if BACKEND not in config.backends:
+    if FABRIC not in config.backends:
         yield wrong("fabric", fabric.name, "is for backends=[fabric], alone or beside others; use fabric=none without")
     for name, group in fabric.groups.items():
         yield from _group_problems(f"fabric.groups.{name}", group, config.clients)
@@ -63,8 +63,8 @@ def _reaching(config: ExperimentConfig) -> Iterator[str]:
 
 
 def _group_problems(key: str, group: GroupConfig, clients: int) -> Iterator[str]:
-    if group.platform not in PLATFORMS:
-        yield one_of(f"{key}.platform", group.platform, PLATFORMS)
+    if group.platform not in platforms():
+        yield one_of(f"{key}.platform", group.platform, platforms())
     lists = (OWN_BOARD, *options("pricing"))
     if group.pricing is not None and group.pricing not in lists:
         yield one_of(f"{key}.pricing", group.pricing, lists)
@@ -80,7 +80,7 @@ def _group_problems(key: str, group: GroupConfig, clients: int) -> Iterator[str]
 def platforms_of(config: ExperimentConfig) -> Iterator[tuple[str, ExperimentConfig]]:
     """Yield each group's key, and the configuration as if its platform were the only one."""
     for name, group in config.fabric.groups.items():
-        if group.platform in PLATFORMS:
+        if group.platform in platforms():
             yield f"fabric.groups.{name}", replace(config, platform=_platform(group), backends=[group.platform])
 
 
@@ -88,7 +88,8 @@ def _platform(group: GroupConfig) -> PlatformConfig:
     """Return a platform's own file with what the group says over it."""
     given = {key: value for key, value in asdict(group).items() if key not in _NOT_THE_PLATFORMS and value is not None}
     limits = {"client": {"memory_mb": group.memory_mb}}
-    file = OmegaConf.load(CONFIGS / "platform" / f"{group.platform}.yaml")
+    chosen = descriptor(group.platform).options
+    file = OmegaConf.load(chosen or CONFIGS / "platform" / f"{group.platform}.yaml")
     merged: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(PlatformConfig), file, given, limits))
     assert isinstance(merged, PlatformConfig)
     return merged
@@ -128,8 +129,8 @@ def on_a_fabric(config: ExperimentConfig) -> Placement:
 def _site(name: str, config: ExperimentConfig, out_at_once: int) -> SiteSettings:
     from serverless.fabric.groups import Group  # noqa: PLC0415 - only if it is asked for
     from serverless.fabric.settings import SiteSettings  # noqa: PLC0415
-    from serverless.platforms.embedded import Pace  # noqa: PLC0415
     from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
+    from serverless.platforms.settings import Pace  # noqa: PLC0415
 
     group = config.fabric.groups[name]
     alone = replace(config, platform=_platform(group))

@@ -15,11 +15,12 @@ from omegaconf import OmegaConf
 from experiments.config.errors import ConfigError, did_you_mean, one_of, wrong
 from experiments.config.schema import CONFIGS, ExperimentConfig, GroupConfig
 from experiments.config.sweep_table import CellTable, is_table
+from serverless.platforms.registry import platforms
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-EXPERIMENT_GROUP = "exp"
+EXPERIMENT_GROUP, PLATFORM_GROUP = "exp", "platform"
 _LONGEST_NAME = 100  # characters of a folder's name
 
 
@@ -118,7 +119,8 @@ def _narrowed(table: CellTable, given: dict[str, Override]) -> CellTable:
 @cache
 def options(group: str) -> tuple[str, ...]:
     """Return the options of a group of configuration files, such as ``adam, nadam, sgd``."""
-    return tuple(sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")))
+    names = {path.stem for path in (CONFIGS / group).glob("*.yaml")}
+    return tuple(sorted(names.union(platforms()) if group == PLATFORM_GROUP else names))
 
 
 @cache

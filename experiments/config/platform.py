@@ -2,73 +2,46 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from experiments.config.errors import wrong
 from experiments.config.schema import ExperimentConfig
+from serverless.platforms.protocol import FunctionSpec
+from serverless.platforms.registry import descriptor, own_keys, platforms
+from serverless.platforms.settings import PlatformSettings
 
-if TYPE_CHECKING:
-    from serverless.platforms.registry import PlatformSettings
-
-PLATFORMS = ("openwhisk", "openfaas", "google")
-_OPENWHISK = ("namespace", "blocking_s", "invocations_per_minute", "concurrent_invocations")
-_OPENFAAS = ("image", "callback_host", "destroy_after_s")
-_GOOGLE = ("project", "location", "deploy_timeout_s", "destroy_after_s")
-_KEYS = {"openwhisk": _OPENWHISK, "openfaas": _OPENFAAS, "google": _GOOGLE}  # beside those that all have
-_NEEDED = {"openwhisk": _OPENWHISK, "openfaas": ("destroy_after_s",), "google": _GOOGLE[2:]}
-_NEEDED_THERE = {"openwhisk": (), "openfaas": ("image",), "google": ("project", "location")}  # not when it is embedded
-_CHOOSE = {"image": "the functions' image, with {function} for their names", "project": "the project's id"}
+FABRIC = "fabric"  # the backend of functions on several platforms at once
 
 
 def platform_problems(config: ExperimentConfig) -> Iterator[str]:
-    """Yield a line for each key that the platform does not have, or has and is not given."""
+    """Yield a line for each key that the platform does not have, or has and is not given as it can be."""
     platform = config.platform
-    if platform.name not in PLATFORMS:
+    if platform.name not in platforms():
         return  # said elsewhere
     for backend in config.backends:
-        if backend in PLATFORMS and backend != platform.name:
+        if backend in platforms() and backend != platform.name:
             allowed = f"{backend} runs with platform={backend}; here platform.name={platform.name}"
             yield wrong("backends", config.backends, allowed)
-    own = _KEYS[platform.name]
-    for key in sorted({key for keys in _KEYS.values() for key in keys} - set(own)):
+    chosen = descriptor(platform.name)
+    for key in sorted(own_keys().keys() - chosen.own_keys.keys()):
         value = getattr(platform, key)
         if value is not None:
-            names = " or ".join(name for name, keys in _KEYS.items() if key in keys)
+            names = " or ".join(name for name, other in platforms().items() if key in other.own_keys)
             yield wrong(f"platform.{key}", value, f"is for platform={names}; here platform.name={platform.name}")
-    needed = _NEEDED[platform.name] + (_NEEDED_THERE[platform.name] if platform.api_host is not None else ())
-    for key in needed:
+    for key in chosen.needed_keys(with_address=platform.api_host is not None):
         if getattr(platform, key) is None:
-            yield wrong(f"platform.{key}", None, f"is needed: {_CHOOSE.get(key, 'see conf/platform')}")
-    if platform.image is not None and "{function}" not in platform.image:
-        yield wrong("platform.image", platform.image, "must have {function} where the function's name goes")
-    if platform.callback_host is not None and not re.fullmatch(r"[^:/@\s]+(:\d{1,5})?", platform.callback_host):
-        yield wrong("platform.callback_host", platform.callback_host, "must be HOST or HOST:PORT of this machine")
-    if platform.name == "google":
-        yield from _google_limits(config)
-
-
-def _google_limits(config: ExperimentConfig) -> Iterator[str]:
-    from serverless.platforms.google.settings import TIMEOUT_MAX_S, VCPUS  # noqa: PLC0415 - only if it is asked for
-
-    if config.platform.auth_env != "GOOGLE_APPLICATION_CREDENTIALS":
-        yield wrong("platform.auth_env", config.platform.auth_env, "google-auth reads GOOGLE_APPLICATION_CREDENTIALS")
-    for name in ("client", "aggregator"):
-        function = getattr(config.platform, name)
-        if function.memory_mb > max(VCPUS):
-            yield wrong(
-                f"platform.{name}.memory_mb", function.memory_mb, f"Google has functions of up to {max(VCPUS)} MB"
-            )
-        if function.timeout_s > TIMEOUT_MAX_S:
-            yield wrong(
-                f"platform.{name}.timeout_s", function.timeout_s, f"Google allows {TIMEOUT_MAX_S} seconds at most"
-            )
+            choice = chosen.needed_with_address.get(key, "see conf/platform")
+            yield wrong(f"platform.{key}", None, f"is needed: {choice}")
+    limits = {"client": platform.client, "aggregator": platform.aggregator}
+    functions = [FunctionSpec(name, function.memory_mb, function.timeout_s) for name, function in limits.items()]
+    for key, allowed in chosen.check(platform_settings(config, in_flight=1, pool_memory_mb=1), functions):
+        yield wrong(f"platform.{key}", reduce(getattr, key.split("."), platform), allowed)
 
 
 def platform_settings(config: ExperimentConfig, in_flight: int, pool_memory_mb: int) -> PlatformSettings:
-    """Return the settings of a valid configuration's platform.
+    """Return the settings of a configuration's platform.
 
     Parameters
     ----------
@@ -78,43 +51,19 @@ def platform_settings(config: ExperimentConfig, in_flight: int, pool_memory_mb: 
         Of the embedded server's containers together, MiB.
     """
     platform, store = config.platform, config.store
-    given = {key: getattr(platform, key) for key in _KEYS[platform.name]}
-    common = {
-        "api_host": platform.api_host,
-        "auth_env": platform.auth_env,
-        "verify_tls": platform.verify_tls,
-        "ca_file": absolute(platform.ca_file),
-        "functions_ca_file": absolute(store.functions_ca_file or store.ca_file),
-        "request_timeout_s": platform.request_timeout_s,
-        "pool_memory_mb": pool_memory_mb,
+    chosen = descriptor(platform.name)
+    given = {key: getattr(platform, key) for key in chosen.own_keys}
+    return chosen.settings(
+        api_host=platform.api_host,
+        auth_env=platform.auth_env,
+        verify_tls=platform.verify_tls,
+        ca_file=absolute(platform.ca_file),
+        functions_ca_file=absolute(store.functions_ca_file or store.ca_file),
+        request_timeout_s=platform.request_timeout_s,
+        max_containers=in_flight,
+        pool_memory_mb=pool_memory_mb,
         **{key: value for key, value in given.items() if value is not None},
-    }
-    return _MAKERS[platform.name](common, in_flight)
-
-
-def _openwhisk(common: dict[str, Any], in_flight: int) -> PlatformSettings:
-    from serverless.platforms.openwhisk.settings import OpenWhiskSettings  # noqa: PLC0415 - only if it is asked for
-
-    return OpenWhiskSettings(**common)
-
-
-def _openfaas(common: dict[str, Any], in_flight: int) -> PlatformSettings:
-    from serverless.platforms.openfaas.settings import OpenFaasSettings  # noqa: PLC0415
-
-    return OpenFaasSettings(**common, replicas=in_flight)
-
-
-def _google(common: dict[str, Any], in_flight: int) -> PlatformSettings:
-    from serverless.platforms.google.settings import GoogleSettings  # noqa: PLC0415
-
-    return GoogleSettings(**common, max_instances=in_flight)
-
-
-_MAKERS: dict[str, Callable[[dict[str, Any], int], PlatformSettings]] = {
-    "openwhisk": _openwhisk,
-    "openfaas": _openfaas,
-    "google": _google,
-}
+    )
 
 
 def absolute(name: str | None) -> Path | None:

@@ -25,6 +25,7 @@ from experiments.config.bounds import (
     Positive,
     Seconds,
 )
+from experiments.config.platform_keys import drop_later_nulls, with_platform_keys
 from experiments.config.price_schema import BillingConfig, PricingConfig, VmConfig
 from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 
@@ -42,7 +43,6 @@ _FOLDER = Must(
 _WORKERS = Bound(1, 1024)  # more threads than any machine has cores
 _TARGET = Bound(0, 1, reason=", such as 0.95, or null for no target")
 _OF_A_CORE = Bound(0, 1, " (of a core)", open=True, reason=", or null")
-_BLOCKING = Bound(0, 60, open=True, reason=": OpenWhisk waits 60 seconds at most")  # apache/openwhisk, docs/rest_api.md
 _GRANT = Bound(1, WEEK_S, " seconds", reason=": a presigned URL is valid for 7 days at most")  # AWS Signature 4
 
 
@@ -97,27 +97,18 @@ class TopologyConfig:
     invoker_timeout_s: Seconds | None = None
 
 
+@with_platform_keys
 @dataclass
 class PlatformConfig:
-    """The FaaS platform; a key that it does not have is null."""
+    """The FaaS platform; below, keys that all have. The own keys of others than the chosen one are null."""
 
     name: str = MISSING
     api_host: str | None = MISSING
     auth_env: str = MISSING
-    namespace: str | None = None
-    image: str | None = None
-    callback_host: str | None = None
-    project: str | None = None
-    location: str | None = None
-    deploy_timeout_s: Seconds | None = None
-    destroy_after_s: Seconds | None = None
     verify_tls: bool = MISSING
     ca_file: str | None = MISSING
     request_timeout_s: Seconds = MISSING
-    blocking_s: Annotated[float, _BLOCKING] | None = None
     pool_memory_mb: Megabytes | None = MISSING
-    invocations_per_minute: Count | None = None
-    concurrent_invocations: Count | None = None
     in_flight: Count | None = MISSING
     max_attempts: Count = MISSING
     max_refused: Count = 8
@@ -146,6 +137,7 @@ class StoreConfig:
     retries: Annotated[int, Bound(0, 100)] | None = None
 
 
+@with_platform_keys
 @dataclass
 class GroupConfig:
     """Clients of a fabric that run on one platform in the same way; below, keys of that platform to set anew."""
@@ -160,11 +152,6 @@ class GroupConfig:
     api_host: str | None = None
     auth_env: str | None = None
     ca_file: str | None = None
-    namespace: str | None = None
-    image: str | None = None
-    callback_host: str | None = None
-    project: str | None = None
-    location: str | None = None
 
 
 @dataclass
@@ -252,7 +239,9 @@ class ExperimentConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return asdict(self)
+        values = asdict(self)
+        drop_later_nulls(values)
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ExperimentConfig:

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from experiments.config.errors import wrong
+from experiments.config.platform import FABRIC
 from experiments.config.schema import ExperimentConfig
 from machine.resources import usable_memory_bytes
+from serverless.platforms.registry import platforms
 
 if TYPE_CHECKING:
     from serverless.platforms.protocol import FunctionSpec
-
-_BACKEND = "openwhisk"  # the one whose functions are given a key to invoke others with
-_OTHERS = ("openfaas", "google", "fabric")
 
 
 def topology_problems(config: ExperimentConfig, in_flight: int) -> Iterator[str]:
@@ -36,10 +35,11 @@ def topology_problems(config: ExperimentConfig, in_flight: int) -> Iterator[str]
 
 
 def _backend_problems(config: ExperimentConfig) -> Iterator[str]:
-    others = [backend for backend in config.backends if backend in _OTHERS]
-    if others or _BACKEND not in config.backends:
+    able = [name for name, platform in platforms().items() if platform.functions_may_invoke]
+    others = [backend for backend in config.backends if backend in (*platforms(), FABRIC) and backend not in able]
+    if others or not set(able).intersection(config.backends):
         instead = f"not {' and '.join(others)}" if others else "which is not among them"
-        allowed = f"topology=fedkeeper is for {_BACKEND}, whose functions can invoke others, {instead}"
+        allowed = f"topology=fedkeeper is for {' or '.join(able)}, whose functions can invoke others, {instead}"
         yield wrong("backends", config.backends, allowed)
     if config.round_policy.name != "wait_all":
         allowed = "topology=fedkeeper waits for all clients of a round, as FedKeeper does; use round_policy=wait_all"

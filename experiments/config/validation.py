@@ -9,13 +9,14 @@ from experiments.config.backends import BACKENDS
 from experiments.config.bounds import bound_problems
 from experiments.config.connections import access_problems, register_problems
 from experiments.config.errors import ConfigError, one_of, wrong
-from experiments.config.fabric import BACKEND, fabric_problems
-from experiments.config.platform import PLATFORMS, platform_problems
+from experiments.config.fabric import fabric_problems
+from experiments.config.platform import FABRIC, platform_problems
 from experiments.config.schema import ExperimentConfig
 from experiments.config.topology import topology_problems
+from serverless.platforms.registry import platforms
 
 TRAINING_IMAGES = 60_000
-FUNCTIONS = (*PLATFORMS, BACKEND)  # backends that are functions
+FUNCTIONS = (*platforms(), FABRIC)  # backends that are functions
 
 
 def validate(config: ExperimentConfig) -> None:
@@ -35,7 +36,7 @@ def _registered(config: ExperimentConfig) -> Iterator[str]:
     """Yield a line for each name that no registry has."""
     names = (
         *(("backends", backend, BACKENDS) for backend in config.backends),
-        ("platform.name", config.platform.name, PLATFORMS),
+        ("platform.name", config.platform.name, platforms()),
     )
     for key, name, registry in names:
         if name not in registry:

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from machine.credentials import is_public_key
-from serverless.emulator.front_doors import DOORS
+from serverless.emulator.platform_apis import APIS
 from serverless.emulator.server import serve
 from serverless.emulator.settings import EmulatorSettings
 
@@ -41,8 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--platform",
         action="append",
-        choices=tuple(DOORS),
-        help="a front door to open, more than one if repeated (default: openwhisk)",
+        choices=tuple(APIS),
+        help="whose API to serve, more than one if repeated (default: openwhisk)",
     )
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

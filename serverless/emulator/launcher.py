@@ -39,15 +39,15 @@ class EmulatorHandle:
         ``emulator``, and the name of the action.
     memory_enforcement
         What holds containers to their memory: ``cgroup-v1``, ``cgroup-v2`` or ``watchdog``.
-    doors
-        The address of each platform's front door, ``api_host`` being the first.
+    addresses
+        The address of each platform's API, ``api_host`` being the first.
     """
 
     api_host: str
     auth: str = field(repr=False)
     pid: int
     memory_enforcement: str
-    doors: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -66,7 +66,8 @@ def start_emulator(
     log_path
         Where its log is written; its folder is made.
     platforms
-        Whose front doors it opens, all to the one pool of containers: ``openwhisk``, ``openfaas``, ``google``.
+        Whose APIs it serves, all with the one pool of containers: names in
+        :data:`serverless.emulator.platform_apis.APIS`.
 
     Raises
     ------

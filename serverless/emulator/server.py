@@ -17,10 +17,12 @@ from aiohttp import web
 
 from serverless.emulator.containers.cpu_shares import cpu_enforcer
 from serverless.emulator.containers.host import ContainerHost
+from serverless.emulator.containers.http_container import new_container
 from serverless.emulator.containers.memory_limits import memory_enforcer
 from serverless.emulator.containers.pool import ContainerPool
-from serverless.emulator.front_doors import DOORS, House, new_container
+from serverless.emulator.platform_apis import APIS
 from serverless.emulator.settings import EmulatorSettings
+from serverless.emulator.shared import Shared
 
 _DIRECTORY_PREFIX = "fl-emulator-"
 
@@ -35,13 +37,13 @@ class Serving:
         Its address, e.g. ``http://127.0.0.1:41233``.
     memory_enforcement
         What holds containers to their memory: ``cgroup-v1``, ``cgroup-v2`` or ``watchdog``.
-    doors
-        The address of each platform's front door; ``api_host`` is the first of them.
+    addresses
+        The address of each platform's API; ``api_host`` is the first of them.
     """
 
     api_host: str
     memory_enforcement: str
-    doors: dict[str, str]
+    addresses: dict[str, str]
 
 
 @asynccontextmanager
@@ -55,11 +57,11 @@ async def serve(
     settings
         Limits and pool.
     auth
-        The key ``uuid:key`` that opens the API.
+        The key ``uuid:key`` that the APIs accept.
     host, port
-        Where to listen; port 0 takes a free one. The door of every platform but the first takes a free one too.
+        Where to listen; port 0 takes a free one. The API of every platform but the first takes a free one too.
     platforms
-        Names in :data:`serverless.emulator.front_doors.DOORS`.
+        Names in :data:`serverless.emulator.platform_apis.APIS`.
 
     Raises
     ------
@@ -67,8 +69,8 @@ async def serve(
         If the address cannot be bound, or the memory enforcement that is asked for is not to be had.
     """
     listeners = {name: _listen(host, port if name == platforms[0] else 0) for name in platforms}
-    doors = {name: _address(host, listener) for name, listener in listeners.items()}
-    api_host = doors[platforms[0]]
+    addresses = {name: _address(host, listener) for name, listener in listeners.items()}
+    api_host = addresses[platforms[0]]
     memory = memory_enforcer(settings.memory_enforcement)
     cpu = cpu_enforcer(settings.cpu_enforcement, settings.cpu_share, memory)
     directory = _make_directory()
@@ -76,9 +78,9 @@ async def serve(
     async with aiohttp.ClientSession(connector=connector) as http:
         containers = ContainerHost(settings, memory, cpu, http, directory, api_host)
         pool = ContainerPool(settings, lambda workload: new_container(containers, workload))
-        house = House(settings, auth, pool, http, directory)
+        shared = Shared(settings, auth, pool, http, directory)
         runners = {
-            name: web.AppRunner(DOORS[name](house, doors[name]), access_log=None, shutdown_timeout=1.0)
+            name: web.AppRunner(APIS[name](shared, addresses[name]), access_log=None, shutdown_timeout=1.0)
             for name in platforms
         }
         try:
@@ -86,7 +88,7 @@ async def serve(
                 await runner.setup()
                 await web.SockSite(runner, listeners[name]).start()
             pool.prewarm()
-            yield Serving(api_host, memory.name, doors)
+            yield Serving(api_host, memory.name, addresses)
         finally:
             await asyncio.gather(*(site.stop() for runner in runners.values() for site in list(runner.sites)))
             await pool.close()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from serverless.fabric.groups import Fabric, Group
 from serverless.platforms.protocol import FunctionSpec
-from serverless.platforms.registry import PlatformSettings
+from serverless.platforms.settings import PlatformSettings
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from serverless.invocations.dispatcher import Task
 from serverless.invocations.fedkeeper import Relay, RelayedInvoker, deploy_invokers, invoker_name
 from serverless.invocations.recovery import NotedInvoker
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform, PlatformError
-from serverless.platforms.registry import PlatformSettings
+from serverless.platforms.settings import PlatformSettings
 from serverless.register.clients import Register
 from task.engines.engine import EngineName
 

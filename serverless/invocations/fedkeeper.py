@@ -19,10 +19,10 @@ from serverless.invocations.attempts import Attempted, Invoker, Work
 from serverless.invocations.recovery import NotedInvoker
 from serverless.platforms.openwhisk.activation_records import read_record
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform, PlatformError
+from serverless.platforms.registry import descriptor
 from serverless.storage.run_objects import RunObjects
 
 CODE = "invoker"  # whose code the functions have, and what ``invocations.function`` says
-_ONLY = "openwhisk"  # the one platform that gives a function a key to invoke others with
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def invoker_of(client_id: int, limits: FunctionSpec) -> FunctionSpec:
 
 def deploy_invokers(platform: Platform, clients: Iterable[int], limits: FunctionSpec) -> None:
     """Bring an invoker for each client to the platform; raises :class:`PlatformError` if there can be none."""
-    if platform.name != _ONLY:
-        raise PlatformError(f"topology=fedkeeper: functions can invoke others on {_ONLY} only, not on {platform.name}")
+    if not descriptor(platform.name).functions_may_invoke:
+        raise PlatformError(f"topology=fedkeeper: functions on {platform.name} cannot invoke others")
     for client_id in clients:
         platform.deploy(invoker_of(client_id, limits))
 

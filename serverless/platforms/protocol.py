@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from task.engines.engine import EngineName
+if TYPE_CHECKING:  # it imports NumPy, and a list of the platforms does not need that
+    from task.engines.engine import EngineName
 
 
 class PlatformError(RuntimeError):

@@ -1,37 +1,62 @@
-"""The platforms by name; nothing of one is imported before it is opened."""
+"""The platforms by name: those of this package, and those that installed packages add by an entry point."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
+from serverless.platforms.descriptor import PlatformDescriptor, load
 from serverless.platforms.protocol import Platform, PlatformError
+from serverless.platforms.settings import PlatformSettings
 
-_OPENERS = {
-    "openwhisk": "serverless.platforms.openwhisk.deploy:open_openwhisk",
-    "openfaas": "serverless.platforms.openfaas.deploy:open_platform",
-    "google": "serverless.platforms.google.deploy:open_platform",
-}
-PLATFORMS = tuple(_OPENERS)
+ENTRY_POINTS = "serverless_fl_bench.platforms"  # a package elsewhere names its descriptor in this group
+_FOLDERS = (
+    "openwhisk",
+    "openfaas",
+    "google",
+)
 
 
-class PlatformSettings(Protocol):
-    """The settings of some platform: those in the ``config`` module of its folder."""
+@cache
+def platforms() -> Mapping[str, PlatformDescriptor]:
+    """Return the descriptor of every platform by its name.
 
-    @property
-    def name(self) -> str:
-        """Which platform it is."""
+    Raises
+    ------
+    PlatformError
+        If an entry point names something else than a descriptor, two platforms have one name, or two have an own key of
+        one name and of different types.
+    """
+    own = [import_module(f"serverless.platforms.{folder}.descriptor").DESCRIPTOR for folder in _FOLDERS]
+    others = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name)
+    found: dict[str, PlatformDescriptor] = {}
+    types: dict[str, Any] = {}
+    for descriptor in (*own, *(entry.load() for entry in others)):
+        if not isinstance(descriptor, PlatformDescriptor):
+            raise PlatformError(f"an entry point of {ENTRY_POINTS} names {descriptor!r}, not a PlatformDescriptor")
+        if found.setdefault(descriptor.name, descriptor) is not descriptor:
+            raise PlatformError(f"two platforms have the name {descriptor.name!r}: rename one of them")
+        for key, kind in descriptor.own_keys.items():
+            if types.setdefault(key, kind) is not kind:
+                raise PlatformError(f"platform {descriptor.name!r}: another one has a key {key!r} of another type")
+    return found
 
-    @property
-    def api_host(self) -> str | None:
-        """Its address; ``None`` if it is embedded."""
 
-    @property
-    def request_timeout_s(self) -> float:
-        """Seconds to wait for an answer, beyond a function's own time limit."""
+def own_keys() -> dict[str, Any]:
+    """Return the own keys of all platforms and their types."""
+    return {key: kind for descriptor in platforms().values() for key, kind in descriptor.own_keys.items()}
+
+
+def descriptor(name: str) -> PlatformDescriptor:
+    """Return a platform's descriptor; raises :class:`PlatformError` if there is no such platform."""
+    if name not in platforms():
+        raise PlatformError(f"there is no platform {name!r}; known are {', '.join(platforms())}")
+    return platforms()[name]
 
 
 def open_platform(settings: PlatformSettings, log_path: Path) -> AbstractContextManager[Platform]:
@@ -45,11 +70,8 @@ def open_platform(settings: PlatformSettings, log_path: Path) -> AbstractContext
     Raises
     ------
     PlatformError
-        If there is no such platform. What opening it takes is said there: missing packages, credentials, addresses.
+        If there is no such platform. The platform says what else is missing: packages, credentials, addresses.
     """
-    if settings.name not in _OPENERS:
-        raise PlatformError(f"there is no platform {settings.name!r}; known are {', '.join(PLATFORMS)}")
-    module, _, opener = _OPENERS[settings.name].partition(":")
     opens: Callable[[PlatformSettings, Path], AbstractContextManager[Platform]]
-    opens = getattr(import_module(module), opener)
+    opens = load(descriptor(settings.name).opens)
     return opens(settings, log_path)

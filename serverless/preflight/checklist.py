@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serverless.emulator.launcher import EmulatorStartError
-from serverless.platforms.openwhisk.deploy import OpenWhisk, open_openwhisk
+from serverless.platforms.openwhisk.deploy import OpenWhisk, open_platform
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, PlatformError
 from serverless.preflight import clock, inside_function, limits
@@ -40,13 +40,15 @@ def examine(job: FederatedJob, settings: ServerlessSettings) -> Iterator[Finding
         Of the run that is to be made.
     """
     if not isinstance(settings.platform, OpenWhiskSettings):
-        yield failed(PLATFORM, f"{settings.platform.name} is not examined", "only platform=openwhisk is")
+        yield failed(
+            PLATFORM, f"{settings.platform.name} is not examined", f"only platform={OpenWhiskSettings.name} is"
+        )
         return
     with ExitStack() as stack:
         log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="preflight-"))) / "emulator.log"
         patient = replace(settings.platform, request_timeout_s=min(_PATIENCE_S, settings.platform.request_timeout_s))
         try:
-            platform = stack.enter_context(open_openwhisk(patient, log))
+            platform = stack.enter_context(open_platform(patient, log))
         except (PlatformError, EmulatorStartError, ValueError) as error:
             yield failed(PLATFORM, str(error), "see there")
             return

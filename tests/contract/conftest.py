@@ -106,10 +106,10 @@ def _runs(process):
 def make(name, handle, containers):
     """The platform as a run opens it, on a server whose settings are the test's."""
     if name == "openfaas":
-        settings = OpenFaasSettings(replicas=containers, request_timeout_s=5)
+        settings = OpenFaasSettings(max_containers=containers, request_timeout_s=5)
         client = OpenFaasClient(handle.api_host, handle.auth, settings)
         return openfaas_deploy.OpenFaas(client, is_embedded=True)
-    settings = GoogleSettings(max_instances=containers, request_timeout_s=5)
+    settings = GoogleSettings(max_containers=containers, request_timeout_s=5)
     return google_deploy.GoogleFunctions(GoogleClient(handle.api_host, OneToken(handle.auth), settings))
 
 

@@ -10,11 +10,11 @@ from metrics.collect.row_files import read_run
 from serverless import keeper
 from serverless.fabric.groups import Fabric, Group
 from serverless.fabric.settings import FabricSettings, SiteSettings
-from serverless.platforms.embedded import Pace
 from serverless.platforms.google.settings import GoogleSettings
 from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
+from serverless.platforms.settings import Pace
 from serverless.storage import DirectorySettings
 from task.job import FederatedJob
 from task.weights import sha256

@@ -44,8 +44,7 @@ def learn(small_mnist, mnist_settings, monkeypatch, tmp_path_factory):
         def opened(*_):
             yield platform
 
-        for name in ("open_openwhisk", "open_platform"):
-            monkeypatch.setattr(keeper, name, opened, raising=False)
+        monkeypatch.setattr(keeper, "open_platform", opened)
         monkeypatch.setattr(keeper, "load_mnist", lambda _: small_mnist)
         directory = tmp_path_factory.mktemp("run")
         made = keeper.ServerlessSettings(

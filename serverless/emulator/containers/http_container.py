@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import socket
-import sys
 import time
 import zipfile
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +15,7 @@ import aiohttp
 
 from serverless.emulator.containers.container import Container, ContainerGoneError
 from serverless.emulator.containers.host import ContainerHost
-from serverless.emulator.containers.workload import Limits
+from serverless.emulator.containers.workload import Limits, Workload
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|k|M|G|)")
@@ -33,8 +31,8 @@ class Service:
 
     Parameters
     ----------
-    platform
-        Whose API it was deployed with, ``openfaas`` or ``google``: it decides which program runs it.
+    container
+        What runs it: its platform's kind of container.
     source
         Folder of its code, which all its containers share.
     environment
@@ -43,7 +41,7 @@ class Service:
         Containers that it may have at once.
     """
 
-    platform: str
+    container: type[ServiceContainer]
     name: str
     limits: Limits
     revision: int
@@ -141,49 +139,9 @@ class ServiceContainer(Container):
         return "\n".join(await self.logs.collect(developer_error=False))
 
 
-class WatchdogContainer(ServiceContainer):
-    """A replica of an OpenFaaS function: the watchdog, and the function's process that it starts."""
-
-    def _command(self, listening_fd: int) -> tuple[object, ...]:
-        return sys.executable, "-P", "-m", "serverless.emulator.openfaas.watchdog", listening_fd, os.getpid()
-
-    def _environment(self) -> dict[str, str]:
-        with socket.create_server(("127.0.0.1", 0)) as free:  # taken again by the function a moment later
-            upstream = f"http://127.0.0.1:{free.getsockname()[1]}"
-        image = {
-            "mode": "http",
-            "fprocess": f"python {self.service.source / '__main__.py'}",
-            "http_upstream_url": upstream,
-        }
-        return image | super()._environment()
-
-    def outlives(self, reply: Reply) -> bool:
-        """See :meth:`ServiceContainer.outlives`: a watchdog whose function has ended says so, and then ends as well."""
-        return not (reply.status == 500 and "X-OpenFaaS-Internal" in reply.headers)
-
-
-class FrameworkContainer(ServiceContainer):
-    """An instance of a Google Cloud Function: Google's functions-framework, as it is."""
-
-    def _command(self, listening_fd: int) -> tuple[object, ...]:
-        program = "serverless.emulator.google.framework"
-        # isolated: the PYTHONPATH, in which the function's own package `serverless` is, is for what it starts
-        return sys.executable, "-I", "-m", program, self._host.settings.python, listening_fd, os.getpid()
-
-    def _environment(self) -> dict[str, str]:
-        service = self.service
-        # Cloud Run's container contract, and what the buildpack sets for the framework
-        platform = {
-            "PORT": "8080",  # the socket is handed down instead
-            "K_SERVICE": service.name,
-            "K_CONFIGURATION": service.name,
-            "K_REVISION": f"{service.name}-{service.revision:05d}",
-            "CLOUD_RUN_TIMEOUT_SECONDS": str(round(service.timeout_s)),
-            "FUNCTION_SIGNATURE_TYPE": "http",
-            "FUNCTION_SOURCE": str(service.source / "main.py"),
-            "PYTHONPATH": str(service.source),
-        }
-        return super()._environment() | platform
+def new_container(host: ContainerHost, workload: Workload) -> Container:
+    """Return a container, not started, of the kind that ``workload`` needs."""
+    return workload.container(host, workload) if isinstance(workload, Service) else Container(host, workload)
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

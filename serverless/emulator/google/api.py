@@ -13,7 +13,8 @@ from aiohttp import web
 
 from serverless.emulator.google.functions import Functions, GoogleError
 from serverless.emulator.rest import Handler, forwarded, reply
-from serverless.emulator.settings import MIB, EmulatorSettings
+from serverless.emulator.settings import MIB
+from serverless.emulator.shared import Shared
 
 FUNCTIONS = web.AppKey("functions", Functions)
 AUTH = web.AppKey("auth", str)
@@ -25,16 +26,15 @@ _FORBIDDEN = (
 )
 
 
-def make_google(functions: Functions, settings: EmulatorSettings, auth: str) -> web.Application:
+def google_api(shared: Shared, address: str) -> web.Application:
     """Return the application; ``docs/platforms.md`` lists what it serves.
 
-    Parameters
-    ----------
-    auth
-        What a bearer token has to be: of the API, and as a function's identity token.
+    The server's key is what a bearer token has to be: of the API, and as a function's identity token.
     """
-    app = web.Application(middlewares=[_errors, _authenticate], client_max_size=settings.max_code_bytes + 4 * MIB)
-    app[FUNCTIONS], app[AUTH] = functions, auth
+    largest = shared.settings.max_code_bytes + 4 * MIB
+    app = web.Application(middlewares=[_errors, _authenticate], client_max_size=largest)
+    app[FUNCTIONS] = Functions(shared.settings, shared.pool, shared.directory / "google-sources", address)
+    app[AUTH] = shared.auth
     app.router.add_post(_PARENT + "/functions:generateUploadUrl", _upload_url)
     app.router.add_put("/upload/{token}", _upload)
     app.router.add_get(_PARENT + "/functions", _list)

@@ -16,6 +16,7 @@ from serverless.emulator.containers.fleet import Fleet, NoInstanceError
 from serverless.emulator.containers.http_container import Reply, Request, Service, ServiceContainer, mebibytes, unpack
 from serverless.emulator.containers.pool import ContainerPool, PoolClosedError
 from serverless.emulator.containers.workload import Limits, next_revision
+from serverless.emulator.google.instance import FrameworkContainer
 from serverless.emulator.settings import EmulatorSettings
 
 BUCKET = "embedded-sources"
@@ -183,7 +184,7 @@ class Functions:
         folder.mkdir(parents=True)
         unpack(code, folder, "main.py")
         return Service(
-            platform="google",
+            container=FrameworkContainer,
             name=function_id,
             limits=Limits(timeout_s * 1000, memory_mb, 1),
             revision=revision,

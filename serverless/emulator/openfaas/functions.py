@@ -18,6 +18,7 @@ from serverless.emulator.containers.fleet import Fleet, NoInstanceError
 from serverless.emulator.containers.http_container import Reply, Request, Service, ServiceContainer, mebibytes, unpack
 from serverless.emulator.containers.pool import ContainerPool, PoolClosedError
 from serverless.emulator.containers.workload import Limits, next_revision
+from serverless.emulator.openfaas.replica import WatchdogContainer
 from serverless.emulator.openfaas.watchdog_config import duration_s
 from serverless.emulator.rest import ApiError
 from serverless.emulator.settings import EmulatorSettings
@@ -166,7 +167,7 @@ class Functions:
         if body.get("envProcess"):
             environment["fprocess"] = str(body["envProcess"])
         return Service(
-            platform="openfaas",
+            container=WatchdogContainer,
             name=name,
             limits=Limits(round(duration_s(environment.get("exec_timeout", "")) * 1000), self._memory_mb(body), 1),
             revision=next_revision(),

@@ -14,14 +14,14 @@ import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 from aiohttp import web
 
 from serverless.emulator.containers.http_container import Request
 from serverless.emulator.openfaas.functions import NAMESPACE, Functions
 from serverless.emulator.openfaas.queue import CALL_ID, Queue
 from serverless.emulator.rest import ApiError, Handler, forwarded, reply
-from serverless.emulator.settings import MIB, EmulatorSettings
+from serverless.emulator.settings import MIB
+from serverless.emulator.shared import Shared
 
 FUNCTIONS = web.AppKey("functions", Functions)
 AUTH = web.AppKey("auth", str)
@@ -29,12 +29,12 @@ QUEUE = web.AppKey("queue", Queue)
 _SERVED_BY = "embedded-openfaas"
 
 
-def make_gateway(
-    functions: Functions, settings: EmulatorSettings, auth: str, http: aiohttp.ClientSession
-) -> web.Application:
+def openfaas_api(shared: Shared, address: str) -> web.Application:
     """Return the application; ``docs/platforms.md`` lists what it serves."""
-    app = web.Application(middlewares=[_errors, _authenticate], client_max_size=settings.max_code_bytes + 4 * MIB)
-    app[FUNCTIONS], app[AUTH], app[QUEUE] = functions, auth, Queue(functions, http)
+    largest = shared.settings.max_code_bytes + 4 * MIB
+    app = web.Application(middlewares=[_errors, _authenticate], client_max_size=largest)
+    functions = Functions(shared.settings, shared.pool, shared.directory / "openfaas-images")
+    app[FUNCTIONS], app[AUTH], app[QUEUE] = functions, shared.auth, Queue(functions, shared.http)
     app.on_cleanup.append(lambda app: app[QUEUE].end())
     app.router.add_get("/healthz", _health)
     app.router.add_get("/system/info", _info)

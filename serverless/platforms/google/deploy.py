@@ -50,7 +50,7 @@ class GoogleFunctions:
             {"requirements.txt": requirements("functions-framework")},
         )
         there = self.client.function(function.name)
-        body = describe(function, hashlib.sha256(code).hexdigest(), settings.max_instances)
+        body = describe(function, hashlib.sha256(code).hexdigest(), settings.max_containers)
         if there is None or not is_current(there, body):
             body["buildConfig"]["source"] = {"storageSource": self.client.upload(code)}
             if there is None:
@@ -139,10 +139,7 @@ def open_platform(settings: GoogleSettings, log_path: Path) -> Iterator[GoogleFu
                     "the embedded Google Cloud Functions run under Google's functions-framework, which is not "
                     "installed: pip install 'serverless-fl-bench[google]'"
                 )
-            server = start_embedded(
-                "google", settings.pool_memory_mb, settings.destroy_after_s, log_path, settings.pace
-            )
-            handle = stack.enter_context(server)
+            handle = stack.enter_context(start_embedded(settings, log_path, destroy_after_s=settings.destroy_after_s))
             client = GoogleClient(handle.api_host, OneToken(handle.auth), settings)
         else:
             client = GoogleClient(settings.api_host.rstrip("/"), GoogleTokens(settings.auth_env), settings)

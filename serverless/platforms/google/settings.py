@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import ClassVar
 
-from serverless.platforms.embedded import Pace
+from serverless.platforms.settings import PlatformSettings
 
+AUTH_ENV = "GOOGLE_APPLICATION_CREDENTIALS"
 # Memory, MiB, to vCPUs that a function gets with it unless it asks for others: Google's table of limits (2nd gen),
 # cloud.google.com/functions/docs/configuring/memory. 2 GiB is the least with a whole vCPU.
 VCPUS = {128: 0.083, 256: 0.167, 512: 0.333, 1024: 0.583, 2048: 1.0, 4096: 2.0, 8192: 2.0, 16384: 4.0, 32768: 8.0}
@@ -34,48 +34,29 @@ def vcpus(memory_mb: int) -> float:
 
 
 @dataclass(frozen=True)
-class GoogleSettings:
+class GoogleSettings(PlatformSettings):
     """Google Cloud Functions (2nd gen), or the embedded server.
+
+    ``auth_env`` is the variable that google-auth reads: it holds the path of a credentials file. ``max_containers`` is
+    ``maxInstanceCount``.
 
     Parameters
     ----------
-    api_host
-        ``https://cloudfunctions.googleapis.com``; ``None`` starts the embedded server for the run.
-    auth_env
-        Name of the environment variable that google-auth reads: the path of a credentials file.
     project, location
         Where the functions are, such as ``my-project`` and ``europe-west3``.
-    verify_tls, ca_file
-        Whether certificates are checked, and a private authority to trust instead of certifi's.
-    functions_ca_file
-        PEM file of a private authority that the functions trust when they reach the object store; shipped with them.
-    request_timeout_s
-        Seconds to wait for an answer, beyond a function's own time limit.
     deploy_timeout_s
         Seconds that a deployment may take; Google builds an image each time.
-    max_instances
-        The most instances of a function; each takes one request at a time.
-    pool_memory_mb, destroy_after_s
-        Embedded server only: memory of all instances together, MiB, and idle seconds before one is ended.
-    pace
-        Embedded only: how fast its containers are.
+    destroy_after_s
+        Embedded server only: idle seconds before an instance is ended.
     """
 
     name: ClassVar[str] = "google"
 
-    api_host: str | None = None
-    auth_env: str = "GOOGLE_APPLICATION_CREDENTIALS"
+    auth_env: str = AUTH_ENV
     project: str = "embedded"
     location: str = "local"
-    verify_tls: bool = True
-    ca_file: Path | None = None
-    functions_ca_file: Path | None = None
-    request_timeout_s: float = 30.0
     deploy_timeout_s: float = 900.0
-    max_instances: int = 2
-    pool_memory_mb: int = 3072
     destroy_after_s: float = 900.0
-    pace: Pace = field(default_factory=Pace)
 
     @property
     def parent(self) -> str:

@@ -50,7 +50,7 @@ class OpenFaas:
         """
         code = package(f"openfaas/{wrapper or function.name}", self.client.settings.functions_ca_file, function.engine)
         image = self._push(code) if self.is_embedded else self._image(wrapper or function.name)
-        deployment = describe(function, image, hashlib.sha256(code).hexdigest(), self.client.settings.replicas)
+        deployment = describe(function, image, hashlib.sha256(code).hexdigest(), self.client.settings.max_containers)
         self._deployments[function.name] = deployment["envVars"][DEPLOYMENT_VARIABLE]
         self.client.put(deployment)
 
@@ -131,10 +131,7 @@ def open_platform(settings: OpenFaasSettings, log_path: Path) -> Iterator[OpenFa
     """
     with ExitStack() as stack:
         if settings.api_host is None:
-            server = start_embedded(
-                "openfaas", settings.pool_memory_mb, settings.destroy_after_s, log_path, settings.pace
-            )
-            handle = stack.enter_context(server)
+            handle = stack.enter_context(start_embedded(settings, log_path, destroy_after_s=settings.destroy_after_s))
             client = OpenFaasClient(handle.api_host, handle.auth, settings)
         else:
             client = OpenFaasClient(settings.api_host.rstrip("/"), _auth(settings), settings)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serverless.platforms.embedded import start_embedded
 from serverless.platforms.function_zip import package
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
@@ -52,7 +53,7 @@ class OpenWhisk:
 
 
 @contextmanager
-def open_openwhisk(settings: OpenWhiskSettings, log_path: Path) -> Iterator[OpenWhisk]:
+def open_platform(settings: OpenWhiskSettings, log_path: Path) -> Iterator[OpenWhisk]:
     """Open the deployment of ``settings``, or an embedded server for the time of the context.
 
     Parameters
@@ -66,8 +67,9 @@ def open_openwhisk(settings: OpenWhiskSettings, log_path: Path) -> Iterator[Open
         If the deployment's key is not in the environment.
     """
     if settings.api_host is None:
-        with _embedded(settings, log_path) as client:
-            yield OpenWhisk(client)
+        rates = {name: getattr(settings, name) for name in ("invocations_per_minute", "concurrent_invocations")}
+        with start_embedded(settings, log_path, **rates) as server:
+            yield OpenWhisk(OpenWhiskClient(server.api_host, server.auth, settings))
         return
     auth = os.environ.get(settings.auth_env, "")
     if ":" not in auth:
@@ -76,21 +78,3 @@ def open_openwhisk(settings: OpenWhiskSettings, log_path: Path) -> Iterator[Open
             f"{settings.api_host}; set it, for example from `wsk property get --auth`"
         )
     yield OpenWhisk(OpenWhiskClient(settings.api_host.rstrip("/"), auth, settings))
-
-
-@contextmanager
-def _embedded(settings: OpenWhiskSettings, log_path: Path) -> Iterator[OpenWhiskClient]:
-    from serverless.emulator.launcher import start_emulator  # noqa: PLC0415 - a cluster does not need it
-    from serverless.emulator.settings import EmulatorSettings  # noqa: PLC0415
-    from task.engines.runtime import arithmetic  # noqa: PLC0415
-
-    emulator_settings = EmulatorSettings(
-        pool_memory_mb=settings.pool_memory_mb,
-        memory_max_mb=settings.pool_memory_mb,
-        invocations_per_minute=settings.invocations_per_minute,
-        concurrent_invocations=settings.concurrent_invocations,
-        container_env=arithmetic(os.environ),
-        **settings.pace.for_emulator(),
-    )
-    with start_emulator(emulator_settings, log_path) as server:
-        yield OpenWhiskClient(server.api_host, server.auth, settings)

@@ -6,11 +6,11 @@ from experiments.config.backend_settings import in_flight, pool_memory_mb
 from experiments.config.backends import BACKENDS
 from experiments.config.compose import compose_cells
 from experiments.config.errors import ConfigError
-from experiments.config.platform import PLATFORMS, platform_settings
-from serverless.platforms import registry
+from experiments.config.platform import platform_settings
 from serverless.platforms.google.settings import GoogleSettings
 from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
+from serverless.platforms.registry import platforms
 
 SETTINGS = {"openwhisk": OpenWhiskSettings, "openfaas": OpenFaasSettings, "google": GoogleSettings}
 REAL = ("store=minio", "store.endpoint=h:1", "platform.api_host=https://far.example.org")
@@ -33,17 +33,17 @@ def credentials(monkeypatch):
 
 
 def test_every_platform_is_a_backend_has_a_file_and_can_be_opened():
-    assert PLATFORMS == registry.PLATFORMS == tuple(SETTINGS)
-    for name in PLATFORMS:
+    assert list(platforms()) == list(SETTINGS)
+    for name in platforms():
         made = settings(f"platform={name}", f"backends=[inprocess,{name}]")
         assert (type(made), made.name, made.api_host) == (SETTINGS[name], name, None)
         assert name in BACKENDS
 
 
 def test_containers_are_as_many_as_calls_in_flight():
-    assert settings("platform=openfaas", "platform.in_flight=5").replicas == 5
+    assert settings("platform=openfaas", "platform.in_flight=5").max_containers == 5
     google = settings("platform=google", "platform.in_flight=5")
-    assert (google.max_instances, google.pool_memory_mb) == (5, 6 * 2048)
+    assert (google.max_containers, google.pool_memory_mb) == (5, 6 * 2048)
 
 
 def test_a_real_platform_gets_its_address_and_its_own_keys():

@@ -10,7 +10,7 @@ import pytest
 from serverless.platforms import http_api
 from serverless.platforms.openwhisk import client as client_module
 from serverless.platforms.openwhisk.client import OpenWhiskClient
-from serverless.platforms.openwhisk.deploy import open_openwhisk
+from serverless.platforms.openwhisk.deploy import open_platform
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, PlatformError
 from tests.support.tiers import starts
@@ -183,7 +183,7 @@ def test_the_key_is_never_shown(client, tmp_path, monkeypatch):
     assert "127.0.0.1:9" in str(error.value)
     monkeypatch.delenv("OPENWHISK_AUTH", raising=False)
     far = OpenWhiskSettings(api_host="https://openwhisk.invalid")
-    with pytest.raises(PlatformError, match="OPENWHISK_AUTH"), open_openwhisk(far, tmp_path / "log"):
+    with pytest.raises(PlatformError, match="OPENWHISK_AUTH"), open_platform(far, tmp_path / "log"):
         pass
 
 

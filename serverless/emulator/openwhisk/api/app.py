@@ -17,8 +17,10 @@ from serverless.emulator.openwhisk.api.common import CONTROLLER, TRANSACTION_ID,
 from serverless.emulator.openwhisk.api.info import PUBLIC, ROOT, info_routes
 from serverless.emulator.openwhisk.api.packages import is_list_of_packages, package_routes
 from serverless.emulator.openwhisk.controller import Controller
+from serverless.emulator.openwhisk.invoker import Invoker
 from serverless.emulator.rest import ApiError, Handler, reply
 from serverless.emulator.settings import MIB
+from serverless.emulator.shared import Shared
 
 log = logging.getLogger(__name__)
 _CORS = {
@@ -30,9 +32,10 @@ _TRANSACTION_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _MESSAGE_OF_STATUS = {404: messages.NO_ROUTE, 413: "Request Entity Too Large"}
 
 
-def make_app(controller: Controller) -> web.Application:
+def openwhisk_api(shared: Shared, address: str) -> web.Application:
     """Return the application; it serves what ``docs/emulator.md`` lists."""
-    settings = controller.settings
+    settings = shared.settings
+    controller = Controller(settings, Invoker(shared.pool), shared.auth)
     app = web.Application(
         middlewares=[_envelope, _authenticate],
         # Base64 code in JSON, with room for the rest of an action; payloads have their own limit.
