@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-ModelName = Literal["cnn", "nn", "mlp50"]
-OptimizerName = Literal["sgd", "adam", "nadam"]
+ModelName = str  # a key of task.models.MODELS
+OptimizerName = str  # a key of task.engines.optimizers.OPTIMIZERS
 PartitionScheme = Literal["shards", "iid", "dirichlet"]
 OptimizerStatePolicy = Literal["reset", "keep"]
 SelectionPolicy = Literal["random", "fixed", "fastest_mix"]

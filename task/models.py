@@ -1,6 +1,6 @@
 """The models, as data: two of Chadha, Jindal and Gerndt (2020), and the small one of r-gg (2024), ``mlp50``.
 
-A model is a tuple of layers. From that one description follow the parameters and their initial values (in NumPy, so
+A model is an engine and a tuple of layers. From the layers follow the parameters and their initial values (in NumPy, so
 that a controller needs no TensorFlow), the forward pass that an engine trains, and the Keras model that tests compare
 the training loops with.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from task.job import ModelName
 from task.randomness import Stream, generator
 from task.weights import Weights
 
+EngineName = Literal["tensorflow", "numpy"]
 IMAGE_SHAPE = (28, 28, 1)
 LABELS = 10
 
@@ -42,15 +43,21 @@ class Dense:
 
 
 Layer = Conv | Dense
-MODELS: dict[ModelName, tuple[Layer, ...]] = {
-    "cnn": (
-        Conv("conv1", 5, 32),
-        Conv("conv2", 5, 64),
-        Dense("dense1", 512),
-        Dense("logits", LABELS, relu=False),
-    ),
-    "nn": (Dense("dense1", 500), Dense("logits", LABELS, relu=False)),
-    "mlp50": (Dense("dense1", 50), Dense("logits", LABELS, relu=False)),
+
+
+@dataclass(frozen=True)
+class Model:
+    """The engine that computes a model, and its layers; NumPy has dense layers only."""
+
+    engine: EngineName
+    layers: tuple[Layer, ...]
+
+
+_LOGITS = Dense("logits", LABELS, relu=False)
+MODELS: dict[ModelName, Model] = {
+    "cnn": Model("tensorflow", (Conv("conv1", 5, 32), Conv("conv2", 5, 64), Dense("dense1", 512), _LOGITS)),
+    "nn": Model("tensorflow", (Dense("dense1", 500), _LOGITS)),
+    "mlp50": Model("numpy", (Dense("dense1", 50), _LOGITS)),
 }
 
 
@@ -58,7 +65,7 @@ def parameter_shapes(model: ModelName) -> dict[str, tuple[int, ...]]:
     """Return the shape of each parameter, in the model's order: ``cnn`` 582,026, ``nn`` 397,510, ``mlp50`` 39,760."""
     shapes: dict[str, tuple[int, ...]] = {}
     shape = IMAGE_SHAPE
-    for layer in MODELS[model]:
+    for layer in MODELS[model].layers:
         if isinstance(layer, Conv):
             shapes[f"{layer.name}/kernel"] = (layer.size, layer.size, shape[2], layer.channels)
             side = (shape[0] - layer.size + 1) // 2
@@ -98,7 +105,7 @@ def as_keras(model: ModelName) -> Any:
     import keras  # noqa: PLC0415 - tests and benchmarks only
 
     layers: list[Any] = [keras.layers.Input(IMAGE_SHAPE)]
-    for layer in MODELS[model]:
+    for layer in MODELS[model].layers:
         if isinstance(layer, Conv):
             layers.append(keras.layers.Conv2D(layer.channels, layer.size, activation="relu"))
             layers.append(keras.layers.MaxPool2D())

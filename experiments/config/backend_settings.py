@@ -11,10 +11,9 @@ from experiments.config.platform import absolute, platform_settings
 from experiments.config.schema import ClusterConfig, ExperimentConfig, StoreConfig
 from experiments.config.topology import invoker_spec, invokers_mb
 from machine.resources import usable_cores, usable_memory_bytes
+from serverless.rounds import ROUND_POLICIES, policy_parameters
 from task.job import (
     FederatedJob,
-    ModelName,
-    OptimizerName,
     OptimizerStatePolicy,
     PartitionScheme,
     PartitionSpec,
@@ -47,8 +46,8 @@ class Placement:
 def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
     """Return what one run of a valid configuration learns."""
     return FederatedJob(
-        model=cast(ModelName, config.model.name),
-        optimizer=cast(OptimizerName, config.optimizer.name),
+        model=config.model.name,
+        optimizer=config.optimizer.name,
         learning_rate=config.optimizer.learning_rate,
         batch_size=config.batch_size,
         local_epochs=config.local_epochs,
@@ -104,14 +103,8 @@ def pool_memory_mb(config: ExperimentConfig) -> int:
 
 def round_policy(config: ExperimentConfig) -> RoundPolicy:
     """Return when functions' rounds are closed."""
-    from serverless.rounds import round_policies  # noqa: PLC0415 - only if it is asked for
-
     chosen = config.round_policy
-    if chosen.name == "first_k":
-        return round_policies.FirstK(chosen.k or 0)
-    if chosen.name == "deadline":
-        return round_policies.Deadline(chosen.deadline_s or 0.0, chosen.min_updates or 0)
-    return round_policies.WaitAll()
+    return ROUND_POLICIES[chosen.name](**{name: getattr(chosen, name) for name in policy_parameters(chosen.name)})
 
 
 def inprocess(config: ExperimentConfig, directory: Path) -> InprocessSettings:

@@ -27,7 +27,7 @@ from experiments.config.bounds import (
 )
 from experiments.config.platform_keys import drop_later_nulls, with_platform_keys
 from experiments.config.price_schema import BillingConfig, PricingConfig, VmConfig
-from task.job import ModelName, OptimizerName, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
+from task.job import OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf"
 SCHEMA_NAME = "schema"
@@ -50,14 +50,14 @@ _GRANT = Bound(1, WEEK_S, " seconds", reason=": a presigned URL is valid for 7 d
 class ModelConfig:
     """What is trained."""
 
-    name: Annotated[str, OneOf(get_args(ModelName))] = MISSING
+    name: str = MISSING
 
 
 @dataclass
 class OptimizerConfig:
     """How a client trains."""
 
-    name: Annotated[str, OneOf(get_args(OptimizerName))] = MISSING
+    name: str = MISSING
     learning_rate: Positive = MISSING
 
 
@@ -74,7 +74,7 @@ class PartitionConfig:
 class RoundPolicyConfig:
     """When functions' rounds are closed; a key that the policy does not use is null. Older results know none."""
 
-    name: Annotated[str, OneOf(("wait_all", "first_k", "deadline"))] = "wait_all"
+    name: str = "wait_all"
     k: Count | None = None
     deadline_s: Seconds | None = None
     min_updates: Count | None = None

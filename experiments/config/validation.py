@@ -14,6 +14,9 @@ from experiments.config.platform import FABRIC, platform_problems
 from experiments.config.schema import ExperimentConfig
 from experiments.config.topology import topology_problems
 from serverless.platforms.registry import platforms
+from serverless.rounds import ROUND_POLICIES, policy_parameters
+from task.engines.optimizers import OPTIMIZERS
+from task.models import MODELS
 
 TRAINING_IMAGES = 60_000
 FUNCTIONS = (*platforms(), FABRIC)  # backends that are functions
@@ -37,6 +40,9 @@ def _registered(config: ExperimentConfig) -> Iterator[str]:
     names = (
         *(("backends", backend, BACKENDS) for backend in config.backends),
         ("platform.name", config.platform.name, platforms()),
+        ("model.name", config.model.name, MODELS),
+        ("optimizer.name", config.optimizer.name, OPTIMIZERS),
+        ("round_policy.name", config.round_policy.name, ROUND_POLICIES),
     )
     for key, name, registry in names:
         if name not in registry:
@@ -95,13 +101,13 @@ def _partition(config: ExperimentConfig) -> Iterator[str]:
 
 def _round_policy(config: ExperimentConfig) -> Iterator[str]:
     chosen, most = config.round_policy, config.clients_per_round
-    for key, value, name in (
-        ("k", chosen.k, "first_k"),
-        ("deadline_s", chosen.deadline_s, "deadline"),
-        ("min_updates", chosen.min_updates, "deadline"),
-    ):
-        if (value is None) == (chosen.name == name):
-            only = f"is for round_policy={name}, and needed there; here round_policy.name={chosen.name}"
+    for key, value in vars(chosen).items():
+        if key == "name":
+            continue
+        policies = [name for name in ROUND_POLICIES if key in policy_parameters(name)]
+        if (value is None) == (chosen.name in policies):
+            needed = " and ".join(f"round_policy={name}" for name in policies)
+            only = f"is for {needed}, and needed there; here round_policy.name={chosen.name}"
             yield wrong(f"round_policy.{key}", value, only)
         elif value is not None and key != "deadline_s" and value > most >= 1:
             yield wrong(f"round_policy.{key}", value, f"must be from 1 to clients_per_round={most}")

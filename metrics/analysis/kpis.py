@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
@@ -14,41 +15,54 @@ from metrics.analysis.statistics import Median, median
 from metrics.collect.phases import GROUPS, PHASES, UNATTRIBUTED
 from metrics.collect.tables import Tables
 
+Section = Literal["learning", "rounds", "resources", "run", "cost"]
+
 
 @dataclass(frozen=True)
 class Kpi:
-    """A figure of a run: its column in :func:`per_run`, its title and its unit.
+    """A figure that a run is judged by.
 
-    ``unit`` is one of those of :mod:`metrics.collect.units`.
+    Parameters
+    ----------
+    column
+        Its column in :func:`per_run`.
+    unit
+        One of those of :mod:`metrics.collect.units`.
+    section
+        Where the table of the systems side by side shows it; ``None``: in the figure ``kpis`` only.
+    of_rounds
+        Computes it from the rounds of a run, a row each, in their order; ``None`` for what :func:`per_run` has anyway.
     """
 
     column: str
     title: str
     unit: str
+    section: Section | None = None
+    of_rounds: Callable[[pd.DataFrame], float] | None = None
 
 
 KPIS = (
-    Kpi("best_test_accuracy", "best accuracy", "accuracy"),
-    Kpi("final_test_accuracy", "final accuracy", "accuracy"),
-    Kpi("rounds_to_target", "rounds to target", "rounds"),
-    Kpi("first_round_s", "first round", "s"),
-    Kpi("warm_round_s", "later rounds, median", "s"),
-    Kpi("overhead", "over inprocess", "ratio"),
-    Kpi("median_round_s", "all rounds, median", "s"),
+    Kpi("best_test_accuracy", "best accuracy", "accuracy", "learning"),
+    Kpi("final_test_accuracy", "final accuracy", "accuracy", "learning"),
+    Kpi("rounds_to_target", "rounds to target", "rounds", "learning"),
+    Kpi("first_round_s", "first round", "s", "rounds"),
+    Kpi("warm_round_s", "later rounds, median", "s", "rounds"),
+    Kpi("overhead", "over inprocess", "ratio", "resources"),
+    Kpi("median_round_s", "all rounds, median", "s", of_rounds=lambda rounds: rounds["round_s"].median()),
     Kpi("median_unattributed_share", "unattributed, median", "share"),
-    Kpi("cpu_s", "CPU, whole run", "cpu_s"),
-    Kpi("round_cpu_s", "CPU, median round", "cpu_s"),
-    Kpi("peak_total_rss_bytes", "peak memory", "bytes"),
-    Kpi("cold_starts", "cold starts", "count"),
-    Kpi("cold_share", "cold, later rounds", "share"),
-    Kpi("failures", "failed attempts", "count"),
-    Kpi("setup_s", "set-up", "s"),
-    Kpi("to_first_round_s", "set-up + first round", "s"),
-    Kpi("wall_s", "whole run", "s"),
-    Kpi("usd_per_round", "USD per round", "usd"),
-    Kpi("usd_to_target", "USD to target", "usd"),
+    Kpi("cpu_s", "CPU, whole run", "cpu_s", "resources"),
+    Kpi("round_cpu_s", "CPU, median round", "cpu_s", "resources", lambda rounds: rounds["cpu_s"].median()),
+    Kpi("peak_total_rss_bytes", "peak memory", "bytes", "resources"),
+    Kpi("cold_starts", "cold starts", "count", "resources"),
+    Kpi("cold_share", "cold, later rounds", "share", "resources"),
+    Kpi("failures", "failed attempts", "count", "resources"),
+    Kpi("setup_s", "set-up", "s", "run"),
+    Kpi("to_first_round_s", "set-up + first round", "s", "run"),
+    Kpi("wall_s", "whole run", "s", "run"),
+    Kpi("usd_per_round", "USD per round", "usd", "cost"),
+    Kpi("usd_to_target", "USD to target", "usd", "cost"),
     Kpi("usd", "USD, whole run", "usd"),
-    Kpi("accuracy_per_usd", "accuracy per USD", "per_usd"),
+    Kpi("accuracy_per_usd", "accuracy per USD", "per_usd", "cost"),
 )
 _CENSORED = ("rounds_to_target", "usd_to_target")
 
@@ -99,13 +113,12 @@ def _kpis_of(run_id: str, rounds: pd.DataFrame) -> dict[str, object]:
         "warm_rounds": len(warm),
         "first_round_s": rounds["round_s"].iloc[0] if len(rounds) else None,
         "warm_round_s": warm["round_s"].median(),
-        "median_round_s": rounds["round_s"].median(),
-        "round_cpu_s": rounds["cpu_s"].median(),
         "median_unattributed_share": (rounds["unattributed_s"] / rounds["round_s"]).median(),
         "cold_starts": rounds["cold_starts"].sum(),
         "cold_share": warm["cold_starts"].sum() / warm["attempts"].sum() if len(warm) else None,
         "attempts": rounds["attempts"].sum(),
         "failures": rounds["failures"].sum(),
+        **{kpi.column: kpi.of_rounds(rounds) for kpi in KPIS if kpi.of_rounds},
         **{f"{part}_share": share for part, share in shares.items()},
     }
 

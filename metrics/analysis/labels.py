@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from metrics.analysis.run_choices import (
-    deadline_label,
+    closing_label,
     first_k,
     function_memory_mb,
     partition_label,
@@ -34,7 +34,7 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "clients_per_round": lambda value: f"{value} a round",
     "clients": lambda value: f"of {value} clients",
     "first_k": lambda value: "" if pd.isna(value) else f"first {value:g} count",
-    "deadline": lambda value: f"closed {value}" if value else "",
+    "closed": lambda value: f"closed {value}" if value else "",
     "selection": lambda value: "" if value == "random" else f"selection {value}",
     "partition": str,
     "optimizer_state": lambda value: f"optimizer state {value}",
@@ -42,7 +42,7 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "target_accuracy": lambda value: "no target" if pd.isna(value) else f"target {value:.0%}",
 }
 LEARNING = tuple(_FORMATS)  # the columns that make a cell
-_OF_FUNCTIONS = ["first_k", "deadline"]  # what a run without functions is no different for
+_OF_FUNCTIONS = ["first_k", "closed"]  # what a run without functions is no different for
 _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "runtime": str,
     "topology": str,
@@ -68,7 +68,7 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     labelled = runs.assign(
         partition=partition_label(runs),
         first_k=first_k(runs),
-        deadline=deadline_label(runs),
+        closed=closing_label(runs),
         selection=selection(runs),
         function_memory_mb=function_memory_mb(runs),
         topology=topology(runs),

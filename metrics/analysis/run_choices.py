@@ -26,16 +26,17 @@ def first_k(runs: pd.DataFrame) -> pd.Series[float]:
     return pd.Series(found, index=runs.index).astype("float64")
 
 
-def deadline_label(runs: pd.DataFrame) -> pd.Series[str]:
-    """Return when functions closed a round that has a deadline, such as ``after 60 s and 2 updates``; else ""."""
-    labels = [_deadline(_at(config, "round_policy")) for config in _configs(runs)]
+def closing_label(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return when functions closed a round, such as ``after 60 s and 2 updates``; "" for all and for ``first_k``."""
+    labels = [_closing(_at(config, "round_policy")) for config in _configs(runs)]
     return pd.Series(labels, index=runs.index, dtype="str")
 
 
-def _deadline(policy: Any) -> str:
-    if _at(policy, "name") != "deadline":
-        return ""
-    return f"after {policy['deadline_s']:g} s and {policy['min_updates']} updates"
+def _closing(policy: Any) -> str:
+    name = _at(policy, "name")
+    if name == "deadline":
+        return f"after {policy['deadline_s']:g} s and {policy['min_updates']} updates"
+    return "" if name in (None, "wait_all", "first_k") else f"by {name}"
 
 
 def selection(runs: pd.DataFrame) -> pd.Series[str]:
@@ -55,7 +56,7 @@ def topology(runs: pd.DataFrame) -> pd.Series[str]:
 
 def waits_for_all(runs: pd.DataFrame) -> pd.Series[bool]:
     """Return whether each run averaged the updates of all clients that it selected: the first six of six are all."""
-    early = (first_k(runs) < runs["clients_per_round"]) | (deadline_label(runs) != "")
+    early = (first_k(runs) < runs["clients_per_round"]) | (closing_label(runs) != "")
     return ~(early & runs["platform"].notna())
 
 

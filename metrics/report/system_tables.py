@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
-from metrics.analysis.kpis import KPIS
+from metrics.analysis.kpis import KPIS, Section
 from metrics.analysis.statistics import write_median
 from metrics.collect.phases import GROUPS
 from metrics.collect.units import NOT_MEASURED, write
 from metrics.report.table import Table
 
 _KPI = {kpi.column: kpi for kpi in KPIS}
-_LEARNT = ("best_test_accuracy", "final_test_accuracy", "rounds_to_target")
-_TIME = ("first_round_s", "warm_round_s")
-_USED = ("overhead", "cpu_s", "round_cpu_s", "peak_total_rss_bytes", "cold_starts", "cold_share", "failures")
-_WHOLE = ("setup_s", "to_first_round_s", "wall_s")
-_COST = ("usd_per_round", "usd_to_target", "accuracy_per_usd")
 _COMPACT = ("best_test_accuracy", "rounds_to_target", "warm_round_s", "overhead", "cpu_s", "peak_total_rss_bytes")
 
 
@@ -32,14 +27,10 @@ def side_by_side(summary: pd.DataFrame) -> Table:
     """
     systems = [row for _, row in summary.iterrows()]
     runs = ("runs (n)", *(_count(row) for row in systems))
-    learnt = [_kpi_row(column, systems) for column in _LEARNT]
-    time = [_kpi_row(column, systems) for column in _TIME]
     split = [(f"  {group}", *(_part(row, group) for row in systems)) for group in GROUPS]
-    used = [_kpi_row(column, systems) for column in _USED]
-    whole = [_kpi_row(column, systems) for column in _WHOLE]
-    cost = [_kpi_row(column, systems) for column in _COST if any(row[column].n for row in systems)]
+    learning, rounds, resources, run, cost = (_section(name, systems) for name in get_args(Section))
     header = ("", *(str(row["system"]) for row in systems))
-    return Table(header, ((runs, *learnt), (*time, *split), tuple(used), tuple(whole), tuple(cost)))
+    return Table(header, ((runs, *learning), (*rounds, *split), resources, run, cost))
 
 
 def one_row_each(summary: pd.DataFrame) -> Table:
@@ -55,8 +46,13 @@ def one_row_each(summary: pd.DataFrame) -> Table:
     return Table(header, tuple(sections), labels=2)
 
 
-def _kpi_row(column: str, systems: Sequence[pd.Series[Any]]) -> tuple[str, ...]:
-    return (_KPI[column].title, *(_value(row, column) for row in systems))
+def _section(name: str, systems: Sequence[pd.Series[Any]]) -> tuple[tuple[str, ...], ...]:
+    """Return a row for each KPI of a section; costs that nobody has are left out."""
+    return tuple(
+        (kpi.title, *(_value(row, kpi.column) for row in systems))
+        for kpi in KPIS
+        if kpi.section == name and (name != "cost" or any(row[kpi.column].n for row in systems))
+    )
 
 
 def _value(row: pd.Series[Any], column: str) -> str:

@@ -19,7 +19,7 @@ from serverless.invocations.recovery import NotedInvoker
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform, PlatformError
 from serverless.platforms.settings import PlatformSettings
 from serverless.register.clients import Register
-from task.engines.engine import EngineName
+from task.models import EngineName
 
 
 @dataclass(frozen=True)

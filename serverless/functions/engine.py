@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from task.engines.engine import EngineName, load_engine
+from task.engines.engine import load_engine
+from task.models import EngineName
 
 ENGINE = "engine.txt"  # beside __main__.py: the name of the engine, such as numpy
 _PACKAGE = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from serverless.functions.engine import ENGINE
 from serverless.functions.over_http import TRUSTED
-from task.engines.engine import EngineName
+from task.models import EngineName
 
 ROOT = Path(__file__).resolve().parents[2]
 _SHIPPED = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # it imports NumPy, and a list of the platforms does not need that
-    from task.engines.engine import EngineName
+    from task.models import EngineName
 
 
 class PlatformError(RuntimeError):

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from task.job import ModelName, OptimizerName
+from task.models import MODELS, EngineName
 from task.weights import Weights
 
-EngineName = Literal["tensorflow", "numpy"]
-_ENGINES: dict[ModelName, EngineName] = {"cnn": "tensorflow", "nn": "tensorflow", "mlp50": "numpy"}
 NO_IMAGE = -1  # fills the last batch of an epoch up to the batch size
 
 
@@ -58,7 +57,7 @@ class Engine(Protocol):
 
 def engine_name(model: ModelName) -> EngineName:
     """Return the name of the engine that learns ``model``."""
-    return _ENGINES[model]
+    return MODELS[model].engine
 
 
 def load_engine(name: EngineName) -> Engine:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from task.engines.engine import NO_IMAGE
-from task.engines.numpy_optimizers import step
 from task.engines.optimizers import OPTIMIZERS, Optimizer, fresh_state
 from task.job import ModelName, OptimizerName
 from task.models import MODELS, Conv, Dense, parameter_shapes, pixels
@@ -56,7 +55,7 @@ class Trainer:
         for number, padded in enumerate(order):
             batch = padded[padded != NO_IMAGE]
             gradients, losses[number] = differentiate(self.model, weights, pixels(images[batch]), labels[batch])
-            step(self.optimizer, weights, state, gradients)
+            self.optimizer.numpy_step(weights, state, gradients)
         return weights, state, losses
 
 
@@ -124,7 +123,7 @@ def cross_entropy(logits: Array, labels: NDArray[np.uint8]) -> tuple[Array, Arra
 
 def _dense(model: ModelName) -> tuple[Dense, ...]:
     """Return the layers; raises :class:`ValueError` for a model that this engine cannot learn."""
-    layers = MODELS[model]
+    layers = MODELS[model].layers
     if any(isinstance(layer, Conv) for layer in layers):
         raise ValueError(f"{model} has convolutions, which the NumPy engine does not have; TensorFlow learns it")
     return tuple(layer for layer in layers if isinstance(layer, Dense))

@@ -1,4 +1,4 @@
-"""The optimizers of local training, as TensorFlow graph code without Python in the loop.
+"""The optimizers of local training, each for both engines: TensorFlow graph code, and NumPy in place.
 
 The formulas and defaults are those of Keras' optimizers of the same names, which tests compare the training loop with.
 State is a flat mapping of float32 arrays, so that it travels like weights do: scalars of the whole optimizer
@@ -7,6 +7,7 @@ State is a flat mapping of float32 arrays, so that it travels like weights do: s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -16,7 +17,7 @@ from task.engines.runtime import tensorflow
 from task.job import OptimizerName
 from task.weights import Weights
 
-Variables = dict[str, Any]  # name -> tf.Variable
+Variables = dict[str, Any]  # name -> tf.Variable or tf.Tensor
 
 
 class Optimizer(Protocol):
@@ -25,8 +26,11 @@ class Optimizer(Protocol):
     scalars: ClassVar[dict[str, float]]
     slots: ClassVar[tuple[str, ...]]
 
-    def update(self, parameters: Variables, state: Variables, gradients: dict[str, Any]) -> None:
-        """Take one step."""
+    def tensorflow_step(self, parameters: Variables, state: Variables, gradients: Variables) -> None:
+        """Take one step inside a TensorFlow graph; parameters and state are variables, gradients are tensors."""
+
+    def numpy_step(self, parameters: Weights, state: Weights, gradients: Weights) -> None:
+        """Take the same step on float32 arrays."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,15 @@ class Sgd:
     scalars: ClassVar[dict[str, float]] = {}
     slots: ClassVar[tuple[str, ...]] = ()
 
-    def update(self, parameters: Variables, state: Variables, gradients: dict[str, Any]) -> None:
-        """Take one step."""
+    def tensorflow_step(self, parameters: Variables, state: Variables, gradients: Variables) -> None:
+        """See :class:`Optimizer`."""
         for name, gradient in gradients.items():
             parameters[name].assign_sub(self.learning_rate * gradient)
+
+    def numpy_step(self, parameters: Weights, state: Weights, gradients: Weights) -> None:
+        """See :class:`Optimizer`."""
+        for name, gradient in gradients.items():
+            parameters[name] -= self.learning_rate * gradient
 
 
 @dataclass(frozen=True)
@@ -54,8 +63,8 @@ class Adam:
     scalars: ClassVar[dict[str, float]] = {"step": 0.0}
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
-    def update(self, parameters: Variables, state: Variables, gradients: dict[str, Any]) -> None:
-        """Take one step."""
+    def tensorflow_step(self, parameters: Variables, state: Variables, gradients: Variables) -> None:
+        """See :class:`Optimizer`."""
         tf = tensorflow()
         step = state["step"].assign_add(1.0)
         rate = self.learning_rate * tf.sqrt(1 - tf.pow(self.beta_2, step)) / (1 - tf.pow(self.beta_1, step))
@@ -64,6 +73,18 @@ class Adam:
             m.assign_add((gradient - m) * (1 - self.beta_1))
             v.assign_add((tf.square(gradient) - v) * (1 - self.beta_2))
             parameters[name].assign_sub(m * rate / (tf.sqrt(v) + self.epsilon))
+
+    def numpy_step(self, parameters: Weights, state: Weights, gradients: Weights) -> None:
+        """See :class:`Optimizer`."""
+        beta_1, beta_2 = np.float32(self.beta_1), np.float32(self.beta_2)
+        state["step"] += 1
+        steps = state["step"]
+        rate = np.float32(self.learning_rate) * np.sqrt(1 - beta_2**steps) / (1 - beta_1**steps)
+        for name, gradient in gradients.items():
+            m, v = state[f"{name}/m"], state[f"{name}/v"]
+            m += (gradient - m) * (1 - self.beta_1)
+            v += (np.square(gradient) - v) * (1 - self.beta_2)
+            parameters[name] -= m * rate / (np.sqrt(v) + self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -77,8 +98,8 @@ class Nadam:
     scalars: ClassVar[dict[str, float]] = {"step": 0.0, "momentum_product": 1.0}
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
-    def update(self, parameters: Variables, state: Variables, gradients: dict[str, Any]) -> None:
-        """Take one step."""
+    def tensorflow_step(self, parameters: Variables, state: Variables, gradients: Variables) -> None:
+        """See :class:`Optimizer`."""
         tf = tensorflow()
         # float32 constants: 1 - beta_2 is rounded as Keras rounds it, which a diverging client would magnify.
         beta_1, beta_2 = tf.constant(self.beta_1), tf.constant(self.beta_2)
@@ -94,8 +115,28 @@ class Nadam:
             v_hat = v / (1 - tf.pow(beta_2, step))
             parameters[name].assign_sub(m_hat * self.learning_rate / (tf.sqrt(v_hat) + self.epsilon))
 
+    def numpy_step(self, parameters: Weights, state: Weights, gradients: Weights) -> None:
+        """See :class:`Optimizer`."""
+        beta_1, beta_2 = np.float32(self.beta_1), np.float32(self.beta_2)
+        state["step"] += 1
+        steps = state["step"]
+        mu, mu_next = (beta_1 * (1 - np.float32(0.5) * np.float32(0.96) ** when) for when in (steps, steps + 1))
+        state["momentum_product"] *= mu
+        product = state["momentum_product"]
+        for name, gradient in gradients.items():
+            m, v = state[f"{name}/m"], state[f"{name}/v"]
+            m += (gradient - m) * (1 - beta_1)
+            v += (np.square(gradient) - v) * (1 - beta_2)
+            m_hat = mu_next * m / (1 - product * mu_next) + (1 - mu) * gradient / (1 - product)
+            v_hat = v / (1 - beta_2**steps)
+            parameters[name] -= m_hat * self.learning_rate / (np.sqrt(v_hat) + self.epsilon)
 
-OPTIMIZERS: dict[OptimizerName, type[Sgd | Adam | Nadam]] = {"sgd": Sgd, "adam": Adam, "nadam": Nadam}
+
+OPTIMIZERS: dict[OptimizerName, Callable[[float], Optimizer]] = {  # name -> (learning rate -> optimizer)
+    "sgd": Sgd,
+    "adam": Adam,
+    "nadam": Nadam,
+}
 
 
 def fresh_state(optimizer: Optimizer, parameters: dict[str, tuple[int, ...]]) -> Weights:

@@ -63,7 +63,7 @@ class Trainer:
         """Return the graph (pixels, labels, order) -> loss of each batch."""
 
         def update(gradients: dict[str, Any]) -> None:
-            self._optimizer.update(self._parameters, self._state, gradients)
+            self._optimizer.tensorflow_step(self._parameters, self._state, gradients)
 
         # XLA fuses the many passes of Adam over the parameters into one. It gets nothing else: its convolutions on a
         # CPU are many times slower than oneDNN's, and its matrix products round otherwise than those of `fit`.
@@ -124,7 +124,7 @@ def _judge(model: ModelName) -> Any:
 def forward(model: ModelName, parameters: dict[str, Any], images: Any) -> Any:
     """Compute logits [batch, 10] from float32 images [batch, 28, 28] in [0, 1], inside a TensorFlow graph."""
     values = tf.reshape(images, [-1, *IMAGE_SHAPE])
-    for layer in MODELS[model]:
+    for layer in MODELS[model].layers:
         kernel, bias = parameters[f"{layer.name}/kernel"], parameters[f"{layer.name}/bias"]
         if isinstance(layer, Conv):
             values = tf.nn.bias_add(tf.nn.conv2d(values, kernel, strides=1, padding="VALID"), bias)

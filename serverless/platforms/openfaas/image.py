@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from serverless.platforms.function_zip import package, requirements
-from task.engines.engine import EngineName
+from task.models import EngineName
 
 WATCHDOG = "ghcr.io/openfaas/of-watchdog:0.11.5"
 _DOCKERFILE = f"""FROM {WATCHDOG} AS watchdog
