@@ -264,7 +264,7 @@ def test_a_round_policy_closes_rounds(with_images):
     project, chapter = with_images
     project.follow(chapter)
     rounds, clients = project.table("majority", "rounds"), project.table("majority", "invocations")
-    assert list(rounds["clients"]) == [3, 3]
+    assert list(rounds["updates"]) == [3, 3]
     counted = clients[(clients["function"] == "client") & (clients["status"] == "success")]
     assert list(counted.groupby("server_round").size()) == [3, 3]
     assert "closed by majority" in project.python(LABEL)
