@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from experiments.config.backend_settings import Placement, job_of, workers
 from experiments.config.backends import BACKENDS
@@ -27,7 +26,7 @@ class RunPlan:
     run_id
         ``<backend>-s<seed>-<hash>``; the hash is of all that may change what is learnt or measured.
     config
-        The whole configuration in plain JSON types.
+        The whole configuration, with the number of workers that it comes to here.
     directory
         The run's own folder.
     """
@@ -36,7 +35,7 @@ class RunPlan:
     experiment: str
     backend: str
     job: FederatedJob
-    config: dict[str, Any]
+    config: ExperimentConfig
     placement: Placement
     directory: Path
 
@@ -48,7 +47,7 @@ class RunPlan:
 
 def plan_runs(config: ExperimentConfig, out: Path) -> list[RunPlan]:
     """Return the runs of a valid configuration, seed by seed, so that backends are compared early."""
-    resolved = {**config.to_dict(), "workers": workers(config)}
+    resolved = replace(config, workers=workers(config))
     return [
         RunPlan(
             run_id=name,

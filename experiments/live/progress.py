@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
-from typing import Any
 
 from experiments.config.plan import RunPlan
+from experiments.runs.announcements import Event, SetupStep
 from metrics.collect.phases import by_group
-from metrics.collect.row_types import RunRow
+from metrics.collect.row_types import RoundRow, RunRow
 
 WAITING, RUNNING, KEPT = "waiting", "running", "kept"
 
@@ -24,37 +24,37 @@ class RunProgress:
     step
         The set-up step that it is in, before its first round.
     last_round
-        The columns of its last round.
+        The row of its last round.
     """
 
     plan: RunPlan
     status: str = WAITING
     step: str | None = None
-    last_round: dict[str, Any] | None = None
+    last_round: RoundRow | None = None
     row: RunRow | None = None
     _round_s: list[float] = field(default_factory=list)
 
-    def heard(self, event: dict[str, Any]) -> None:
+    def heard(self, event: Event) -> None:
         """Take in an announcement of the run's recorder."""
-        if event["event"] == "setup":
-            self.step = event["step"]
-        elif event["event"] == "round":
+        if isinstance(event, SetupStep):
+            self.step = event.step
+        elif isinstance(event, RoundRow):
             self.step, self.last_round = None, event
-            self._round_s.append(event["round_s"])
+            self._round_s.append(event.round_s)
 
     @property
     def rounds(self) -> int:
         """Rounds that are finished."""
         if self.row is not None:
             return self.row.rounds
-        return self.last_round["server_round"] if self.last_round else 0
+        return self.last_round.server_round if self.last_round else 0
 
     @property
     def accuracy(self) -> float | None:
         """Test accuracy after the last round."""
         if self.row is not None:
             return self.row.final_test_accuracy
-        return self.last_round["test_accuracy"] if self.last_round else None
+        return self.last_round.test_accuracy if self.last_round else None
 
     @property
     def round_s(self) -> float | None:
@@ -73,6 +73,6 @@ class RunProgress:
         """Return the shares of the last round's time per group, those that are not zero; they add up to 1."""
         if self.last_round is None:
             return {}
-        seconds = {name: max(0.0, value) for name, value in by_group(self.last_round).items()}
+        seconds = {name: max(0.0, value) for name, value in by_group(vars(self.last_round)).items()}
         total = sum(seconds.values())
         return {name: value / total for name, value in seconds.items() if value > 0} if total else {}

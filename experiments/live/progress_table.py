@@ -144,6 +144,6 @@ def sentence(run: RunProgress) -> str:
     split = ", ".join(f"{name} {share:.0%}" for name, share in _worth_showing(run))
     left = "" if not run.left_s else f"; {_bound(run)}{seconds(run.left_s)} left"
     return (
-        f"round {run.rounds}/{run.plan.job.rounds}: accuracy {run.last_round['test_accuracy']:.4f}, "
-        f"loss {run.last_round['test_loss']:.4f}, {seconds(run.last_round['round_s'])} ({split}){left}"
+        f"round {run.rounds}/{run.plan.job.rounds}: accuracy {run.last_round.test_accuracy:.4f}, "
+        f"loss {run.last_round.test_loss:.4f}, {seconds(run.last_round.round_s)} ({split}){left}"
     )

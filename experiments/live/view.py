@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -15,6 +14,7 @@ from rich.live import Live
 from experiments.config.plan import RunPlan
 from experiments.live.progress import KEPT, RUNNING, RunProgress
 from experiments.live.progress_table import render, sentence
+from experiments.runs.announcements import Event, Stopping
 from metrics.collect.row_types import RunRow
 
 
@@ -31,9 +31,9 @@ class View(ABC):
         self.runs[plan.run_id].status = RUNNING
         self._show(self.runs[plan.run_id])
 
-    def heard(self, plan: RunPlan, event: dict[str, Any]) -> None:
+    def heard(self, plan: RunPlan, event: Event) -> None:
         """Show what a run announced, or that it was asked to stop."""
-        if event["event"] == "stopping":
+        if isinstance(event, Stopping):
             self.note("stopping: the run ends its processes; Ctrl-C again kills it at once")
             return
         self.runs[plan.run_id].heard(event)
@@ -45,9 +45,10 @@ class View(ABC):
         run.row, run.status, run.step = row, KEPT if kept else row.status, None
         self._show(run)
 
-    def note(self, text: str) -> None:
+    def note(self, *lines: str) -> None:
         """Say something beside the runs."""
-        self.console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        for line in lines:
+            self.console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     @abstractmethod
     def _show(self, run: RunProgress) -> None:

@@ -1,4 +1,4 @@
-"""The socket on which a run announces its set-up steps and rounds, and waits to be told to go on."""
+"""The socket on which a run announces its set-up steps and rounds, and waits until each has been shown."""
 
 from __future__ import annotations
 
@@ -7,15 +7,33 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+
+from metrics.collect.row_types import RoundRow
 
 _GO_ON = b"\n"
 # A line of a round takes some 1 kB; whoever sends less than a line within this time is not a recorder.
 _PATIENCE_S = 5.0
 _LONGEST_LINE = 1 << 20
+
+
+@dataclass(frozen=True)
+class SetupStep:
+    """A run begins a step of its set-up."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """A run has been asked to stop: the one event that its supervisor makes itself."""
+
+
+Event = SetupStep | RoundRow | Stopping  # the row of a finished round announces it
 
 
 @dataclass
@@ -53,43 +71,27 @@ class Watcher:
         """Return the descriptor that becomes readable with each announcement, for a selector."""
         return self._socket.fileno()
 
-    def accept(self) -> Announcement:
-        """Take the next announcement."""
+    @contextmanager
+    def accept(self) -> Iterator[Event | None]:
+        """Take the next announcement, or ``None`` if its sender was killed while it wrote; it waits until the end."""
         connection, _ = self._socket.accept()
-        connection.settimeout(_PATIENCE_S)
-        return Announcement(connection)
+        with connection:
+            connection.settimeout(_PATIENCE_S)
+            try:
+                yield _read(connection)
+            finally:
+                with suppress(OSError):  # it was killed while we drew
+                    connection.sendall(_GO_ON)
 
 
-@dataclass(frozen=True)
-class Announcement:
-    """A connection whose other end waits until it is closed."""
-
-    connection: socket.socket
-
-    def __enter__(self) -> dict[str, Any] | None:
-        """Return the event, or ``None`` if the line is none (its sender was killed in the middle of it)."""
-        line = b""
-        try:
-            while not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
-                part = self.connection.recv(1 << 16)
-                if not part:
-                    return None
-                line += part
-            event = json.loads(line)
-        except (OSError, ValueError):
-            return None
-        return event if isinstance(event, dict) else None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let the run go on."""
-        try:
-            self.connection.sendall(_GO_ON)
-        except OSError:
-            pass  # it was killed while we drew
-        finally:
-            self.connection.close()
+def _read(connection: socket.socket) -> Event | None:
+    try:
+        with connection.makefile("rb") as stream:
+            values = json.loads(stream.readline(_LONGEST_LINE))
+        kind = values.pop("event")
+        return RoundRow(**values) if kind == "round" else SetupStep(values["step"])
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return None
 
 
 def _short_folder() -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -15,15 +14,15 @@ from experiments.config.plan import RunPlan, plan_runs
 from experiments.config.schema import CONFIGS, ExperimentConfig
 from experiments.live.view import View, open_view
 from experiments.runs.announcements import Watcher
+from experiments.runs.beginning import begin
 from experiments.runs.identity import identify
-from experiments.runs.results_folder import arrange, finished_row, locked, make_room
-from experiments.runs.resume import last_whole_round, obstacle, reopen
-from experiments.runs.run_files import Identity, RunFile
+from experiments.runs.results_folder import arrange, locked
+from experiments.runs.resume import reopen
+from experiments.runs.run_files import RunFile
 from experiments.runs.run_row import judge
 from experiments.runs.stop_request import StopRequest
 from experiments.runs.supervisor import CHILD, supervise
-from machine.clocks import now
-from metrics.collect.provenance import Provenance, collect_provenance
+from metrics.collect.provenance import collect_provenance
 from metrics.collect.row_files import append
 from metrics.collect.row_types import RunRow
 from metrics.collect.tables import collect
@@ -82,79 +81,49 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
         notes = arrange(cell.out, cell.config)
         try:
             with open_view(console, title(cell.config), plans) as view:
-                for note in notes:
-                    view.note(note)
-                runs = _Runs(view, stop, identities, provenance, command)
+                view.note(*notes)
                 for plan in plans:
                     if stop.wanted:
                         break
-                    result.rows[plan.run_id] = runs.kept_or_made(plan, rerun=cell.config.rerun)
+                    identity = identities[plan.run_id]
+                    beginning = begin(plan, identity, provenance, rerun=cell.config.rerun)
+                    view.note(*beginning.notes)
+                    row = beginning.kept
+                    if row is None:
+                        with Watcher() as watcher:
+                            run = RunFile.of(plan, identity, provenance, watcher.path, beginning.part)
+                            row = _make(plan, run, watcher, view, stop, command)
+                    view.ended(plan, row, kept=beginning.kept is not None)
+                    result.rows[plan.run_id] = row
         finally:
             collect(cell.out)
         result.signal_number = stop.signal_number
     return result
 
 
-@dataclass(frozen=True)
-class _Runs:
-    view: View
-    stop: StopRequest
-    identities: dict[str, Identity]
-    provenance: Provenance
-    command: tuple[str, ...]
-
-    def kept_or_made(self, plan: RunPlan, *, rerun: bool) -> RunRow:
-        row = finished_row(plan.directory)
-        if row is not None and row.status == "success" and not rerun:
-            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.started_at))
-            self.view.note(f"{plan.label} is kept as it finished on {when}; rerun=true makes it again")
-            self.view.ended(plan, row, kept=True)
-            return row
-        if row is not None and not rerun and self._can_go_on(plan, row):
-            return self._made(plan, part=row.resumes + 1)
-        note = make_room(plan)
-        if note:
-            self.view.note(note)
-        return self._made(plan)
-
-    def _can_go_on(self, plan: RunPlan, row: RunRow) -> bool:
-        """Whether a run goes on after its last whole round; it says so, or why it does not although it has some."""
-        last_round = last_whole_round(plan.directory, row)
-        if last_round is None:
-            return False
-        other = obstacle(row, self.identities[plan.run_id], self.provenance)
-        if other is None:
-            self.view.note(f"{plan.label} was {row.status} and goes on after round {last_round}")
-        else:
-            self.view.note(f"{plan.label} was {row.status} after round {last_round}, but with another {other} than now")
-        return other is None
-
-    def _made(self, plan: RunPlan, part: int = 0) -> RunRow:
-        self.view.started(plan)
-        with Watcher() as watcher:
-            identity = self.identities[plan.run_id]
-            run = RunFile.of(plan, identity, self.provenance, started_at=now(), watcher=watcher.path, part=part)
-            if part:
-                reopen(plan.directory, run)
-            else:
-                run.write(plan.directory)
-            ended = supervise(
-                plan.run_id,
-                plan.directory,
-                watcher,
-                lambda event: self.view.heard(plan, event),
-                self.stop,
-                self.command,
-                withheld(
-                    ExperimentConfig.from_dict(plan.config),
-                    uses_platform="platform" in BACKENDS[plan.backend].sections,
-                ),
-            )
-        row = judge(plan.directory, ended)
-        append(plan.directory, row)
-        collect(plan.directory.parent.parent)
-        self.view.ended(plan, row)
-        return row
+def _make(
+    plan: RunPlan, run: RunFile, watcher: Watcher, view: View, stop: StopRequest, command: tuple[str, ...]
+) -> RunRow:
+    """Make a run in a process of its own, and return its row, which is in its folder and in the cell's tables then."""
+    view.started(plan)
+    if run.part:
+        reopen(plan.directory, run)
+    else:
+        run.write(plan.directory)
+    uses_platform = "platform" in BACKENDS[plan.backend].sections
+    ended = supervise(
+        plan.run_id,
+        plan.directory,
+        watcher,
+        lambda event: view.heard(plan, event),
+        stop,
+        command,
+        withheld(plan.config, uses_platform=uses_platform),
+    )
+    row = judge(plan.directory, ended)
+    append(plan.directory, row)
+    collect(plan.directory.parent.parent)
+    return row
 
 
 def title(config: ExperimentConfig) -> str:

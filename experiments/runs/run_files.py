@@ -10,8 +10,11 @@ from typing import Any
 
 from experiments.config.backend_settings import Placement
 from experiments.config.plan import RunPlan
+from machine.clocks import now
 from machine.files import write_whole
 from metrics.collect.provenance import Provenance
+from metrics.collect.row_files import read_run
+from metrics.collect.row_types import RoundRow
 from task.job import FederatedJob
 
 THREADS_PER_CLIENT = 1
@@ -67,22 +70,20 @@ class RunFile:
         plan: RunPlan,
         identity: Identity,
         provenance: Provenance,
-        *,
-        started_at: float,
         watcher: str,
         part: int = 0,
     ) -> RunFile:
-        """Return the file of a planned run that this process is about to start."""
+        """Return the file of a planned run that this process is about to start, now."""
         return cls(
             run_id=plan.run_id,
             experiment=plan.experiment,
             backend=plan.backend,
             job=plan.job,
-            config=plan.config,
+            config=plan.config.to_dict(),
             placement=plan.placement,
             identity=identity,
             provenance=provenance,
-            started_at=started_at,
+            started_at=now(),
             watcher=watcher,
             watcher_pid=os.getpid(),
             part=part,
@@ -135,6 +136,11 @@ class Outcome:
         """Read ``outcome.json``; ``None`` if there is none."""
         path = directory / _OUTCOME
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def rounds_of(directory: Path) -> list[RoundRow]:
+    """Return the rounds of a run so far."""
+    return [RoundRow(**row) for row in read_run(directory, "rounds").to_pylist()]
 
 
 def is_run(directory: Path) -> bool:

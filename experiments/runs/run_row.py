@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from experiments.runs.resume import add_up, earlier_parts
-from experiments.runs.run_files import THREADS_PER_CLIENT, Outcome, RunFile
+from experiments.runs.run_files import THREADS_PER_CLIENT, Outcome, RunFile, rounds_of
 from experiments.runs.supervisor import Ended
 from metrics.collect.cluster_facts import read_cluster
 from metrics.collect.row_files import read_run
@@ -26,14 +26,12 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         What was seen from outside; ``None`` if nobody was left to see it: then it counts as interrupted, its end is
         the last thing that it wrote, and its CPU time is unknown.
     """
-    run, job = RunFile.read(directory), RunFile.read(directory).job
-    rounds = read_run(directory, "rounds").to_pylist()
-    outcome = _outcome(directory, ended)
-    accuracies = [row["test_accuracy"] for row in rounds]
-    reached = (row["server_round"] for row in rounds if job.reached(row["test_accuracy"]))
-    ended_at, of_part = _end(directory, ended), [row for row in rounds if row["part"] == run.part]
-    first_at = of_part[0]["started_at"] if of_part else ended_at
-    last_at = of_part[-1]["started_at"] + of_part[-1]["round_s"] if of_part else ended_at
+    run = RunFile.read(directory)
+    job, outcome, ended_at = run.job, _outcome(directory, ended), _end(directory, ended)
+    rounds = rounds_of(directory)
+    now = [row for row in rounds if row.part == run.part]  # of this part
+    accuracies = [row.test_accuracy for row in rounds]
+    reached = (row.server_round for row in rounds if job.reached(row.test_accuracy))
     row = RunRow(
         run_id=run.run_id,
         experiment=run.experiment,
@@ -60,10 +58,10 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         final_test_accuracy=accuracies[-1] if accuracies else None,
         rounds_to_target=next(reached, None),
         started_at=run.started_at,
-        setup_s=first_at - run.started_at,
-        learning_s=sum(row["round_s"] for row in of_part),
-        teardown_s=ended_at - last_at,
-        wall_s=ended_at - run.started_at,
+        setup_s=(now[0].started_at if now else ended_at) - run.started_at,
+        learning_s=sum(row.round_s for row in now),
+        teardown_s=ended_at - (now[-1].started_at + now[-1].round_s) if now else 0.0,
+        wall_s=ended_at - run.started_at,  # between two rounds nothing else is counted
         cpu_s=None if ended is None else ended.cpu_s,
         sampled_cpu_s=None if ended is None else ended.sampled_cpu_s,
         sampler_cpu_s=None if ended is None else ended.sampler_cpu_s,

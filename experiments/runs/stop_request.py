@@ -46,6 +46,10 @@ class StopRequest:
         """Whether somebody asked for an end."""
         return self.signal_number is not None
 
+    def is_overdue(self, patience_s: float) -> bool:
+        """Whether more time than ``patience_s`` has passed since somebody asked."""
+        return self.asked_at is not None and time.monotonic() > self.asked_at + patience_s
+
     def attach(self, child: subprocess.Popen[bytes] | None) -> None:
         """Name the process that signals are passed to; one that came before it counts too."""
         self._child = child

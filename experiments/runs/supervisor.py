@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from experiments.runs.announcements import Watcher
+from experiments.runs.announcements import Event, Stopping, Watcher
 from experiments.runs.run_files import LOG
 from experiments.runs.stop_request import StopRequest
 from machine.clocks import now
@@ -76,7 +75,7 @@ def supervise(
     run_id: str,
     directory: Path,
     watcher: Watcher,
-    on_event: Callable[[dict[str, Any]], None],
+    on_event: Callable[[Event], None],
     stop: StopRequest,
     command: tuple[str, ...] = CHILD,
     withhold: Collection[str] = (),
@@ -86,7 +85,7 @@ def supervise(
     Parameters
     ----------
     on_event
-        Called with each announcement, while the run waits; and with a ``stopping`` of our own once it was asked to.
+        Called with each announcement, while the run waits; and once with :class:`Stopping` if it was asked to stop.
     withhold
         Environment variables that the run does not get: credentials of others.
     """
@@ -130,7 +129,7 @@ def _start(command: tuple[str, ...], directory: Path, withhold: Collection[str])
 def _watch(
     child: subprocess.Popen[bytes],
     watcher: Watcher,
-    on_event: Callable[[dict[str, Any]], None],
+    on_event: Callable[[Event], None],
     sampler: Sampler,
     stop: StopRequest,
 ) -> None:
@@ -140,27 +139,24 @@ def _watch(
     """
     end_of_child = os.pidfd_open(child.pid)
     next_sample = time.monotonic()
+    stopping_is_shown = False
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(watcher, selectors.EVENT_READ)
             selector.register(end_of_child, selectors.EVENT_READ)
-            told = has_ended = False
-            while not has_ended:
-                if stop.asked_at is not None:
-                    if time.monotonic() > stop.asked_at + _STOP_PATIENCE_S:
-                        return
-                    if not told:
-                        on_event({"event": "stopping"})
-                        told = True
+            ready: set[int] = set()
+            while end_of_child not in ready and not stop.is_overdue(_STOP_PATIENCE_S):
+                if stop.wanted and not stopping_is_shown:
+                    on_event(Stopping())
+                    stopping_is_shown = True
                 if time.monotonic() >= next_sample:
                     sampler.sample()
                     next_sample = time.monotonic() + sampler.interval_s
-                ready = selector.select(max(0.0, next_sample - time.monotonic()))
-                if any(key.fileobj is watcher for key, _ in ready):
+                ready = {key.fd for key, _ in selector.select(max(0.0, next_sample - time.monotonic()))}
+                if watcher.fileno() in ready:
                     with watcher.accept() as event:
                         if event is not None:
                             on_event(event)
-                has_ended = any(key.fd == end_of_child for key, _ in ready)
     finally:
         sampler.sample()
         os.close(end_of_child)

@@ -12,9 +12,9 @@ import psutil
 
 from experiments.live.progress import RUNNING, WAITING
 from experiments.runs.results_folder import finished_row, is_held
-from experiments.runs.run_files import LOG, RunFile, is_run
+from experiments.runs.run_files import LOG, RunFile, is_run, rounds_of
 from experiments.runs.sweep_file import Ledger, PlannedRun
-from metrics.collect.row_files import RUNS, read_run
+from metrics.collect.row_files import RUNS
 from metrics.collect.row_types import RunRow
 
 DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
@@ -106,19 +106,19 @@ def status_of(runs: Sequence[RunStanding]) -> str:
 def _stand(directory: Path, cell: str, planned: PlannedRun) -> RunStanding:
     if not is_run(directory):
         return RunStanding(planned, cell, WAITING)
-    rounds = read_run(directory, "rounds").to_pylist()
+    rounds = rounds_of(directory)
     row, run = finished_row(directory), RunFile.read(directory)
     if row is not None:
         status, took_s = DONE if row.status == "success" else row.status, row.wall_s
     else:  # cut off together with its command, if that is gone
         status = RUNNING if psutil.pid_exists(run.watcher_pid) and is_held(directory.parent) else INTERRUPTED
-        took_s = time.time() - run.started_at if status == RUNNING else sum(row["round_s"] for row in rounds)
+        took_s = time.time() - run.started_at if status == RUNNING else sum(each.round_s for each in rounds)
     return RunStanding(
         planned=planned,
         cell=cell,
         status=status,
-        round_s=tuple(row["round_s"] for row in rounds),
-        accuracy=rounds[-1]["test_accuracy"] if rounds else None,
+        round_s=tuple(each.round_s for each in rounds),
+        accuracy=rounds[-1].test_accuracy if rounds else None,
         took_s=took_s,
         row=row,
         log=directory / LOG,

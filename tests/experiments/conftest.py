@@ -19,7 +19,6 @@ from experiments.config.compose import compose_cells
 from experiments.config.plan import RunPlan, plan_runs
 from experiments.config.schema import CONFIGS
 from experiments.runs.run_files import Identity, RunFile
-from machine.clocks import now
 from metrics.collect.provenance import collect_provenance
 from task.data import DataSettings
 from tests.support.tiers import starts
@@ -43,7 +42,7 @@ def ready_run(smoke_plan: RunPlan) -> Callable[[str], RunPlan]:
         smoke_plan.directory.mkdir(parents=True)
         identity = Identity("d" * 64, "e" * 64, "f" * 64)
         provenance = collect_provenance(smoke_plan.directory)
-        run = RunFile.of(smoke_plan, identity, provenance, started_at=now(), watcher=watcher)
+        run = RunFile.of(smoke_plan, identity, provenance, watcher)
         run.write(smoke_plan.directory)
         return smoke_plan
 

@@ -31,8 +31,8 @@ def sweep(tmp_path, row_makers):
     def leave(cell, seed, rounds, status=None, round_s=2.0, pid=None, **changes):
         plan = plan_runs(cells[cell].config, cells[cell].out)[seed]
         plan.directory.mkdir(parents=True)
-        run = RunFile.of(plan, Identity("d", "e", "f"), provenance, started_at=1000.0, watcher="nowhere")
-        replace(run, watcher_pid=pid or os.getpid()).write(plan.directory)
+        run = RunFile.of(plan, Identity("d", "e", "f"), provenance, "nowhere")
+        replace(run, started_at=1000.0, watcher_pid=pid or os.getpid()).write(plan.directory)
         rows = [row_makers["rounds"](plan.run_id, number + 1, round_s=round_s) for number in range(rounds)]
         if rows:
             append(plan.directory, *rows)

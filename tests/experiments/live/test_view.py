@@ -1,6 +1,6 @@
 import io
 import re
-from dataclasses import asdict
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from experiments.config.plan import plan_runs
 from experiments.live.progress import RUNNING, RunProgress
 from experiments.live.progress_table import COLOURS, bar, render
 from experiments.live.view import LiveView, PlainView, open_view
+from experiments.runs.announcements import SetupStep
 from metrics.collect.phases import GROUPS
 
 
@@ -24,7 +25,7 @@ def plans(tmp_path):
 @pytest.fixture
 def round_event(row_makers):
     def make(number, **changes):
-        return {"event": "round", **asdict(row_makers["rounds"]("r", number, **changes))}
+        return row_makers["rounds"]("r", number, **changes)
 
     return make
 
@@ -56,7 +57,7 @@ def test_the_table_fits_its_terminal_and_shows_where_a_run_is(plans, round_event
 
 
 def test_a_run_before_its_first_round_shows_its_set_up_step(plans):
-    text = drawn([progressed(plans[0], {"event": "setup", "step": "start the platform"})])
+    text = drawn([progressed(plans[0], SetupStep("start the platform"))])
     assert "inprocess seed 0, set-up: start the platform" in text
 
 
@@ -73,9 +74,9 @@ def test_many_runs_are_cut_to_the_height_around_the_one_that_runs(plans, round_e
 def test_time_left_is_of_warm_rounds_and_a_bound_where_there_is_a_target(plans, round_event):
     cold, warm = round_event(1, compile_s=20.0), round_event(2)
     run = progressed(plans[0], cold, warm)
-    assert run.round_s == warm["round_s"]
-    assert run.left_s == pytest.approx(8 * warm["round_s"])
-    assert progressed(plans[0], cold).round_s == cold["round_s"]
+    assert run.round_s == warm.round_s
+    assert run.left_s == pytest.approx(8 * warm.round_s)
+    assert progressed(plans[0], cold).round_s == cold.round_s
 
 
 shares = st.lists(st.floats(0, 100), min_size=len(GROUPS), max_size=len(GROUPS)).filter(lambda values: sum(values) > 0)
@@ -92,8 +93,9 @@ def test_a_bar_has_its_width_and_each_part_its_share(values, width):
 
 
 def test_a_round_without_any_time_has_no_split(plans, round_event):
-    event = {key: 0.0 if key.endswith("_s") else value for key, value in round_event(1).items()}
-    assert progressed(plans[0], event).split() == {}
+    event = round_event(1)
+    no_time = replace(event, **{name: 0.0 for name in vars(event) if name.endswith("_s")})
+    assert progressed(plans[0], no_time).split() == {}
 
 
 def test_where_there_is_no_terminal_each_event_is_one_line(plans, round_event, row_makers):
@@ -101,7 +103,7 @@ def test_where_there_is_no_terminal_each_event_is_one_line(plans, round_event, r
     with open_view(target, "the title", plans) as view:
         assert isinstance(view, PlainView)
         view.started(plans[0])
-        view.heard(plans[0], {"event": "setup", "step": "start 2 workers"})
+        view.heard(plans[0], SetupStep("start 2 workers"))
         view.heard(plans[0], round_event(1, test_accuracy=0.5, wait_s=0.5))
         view.note("a note [that is no markup]")
         row = row_makers["runs"]("r", [row_makers["rounds"]("r", 1)], wall_s=75.0)

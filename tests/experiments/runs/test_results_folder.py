@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -20,10 +21,8 @@ def plan_of(tmp_path, row_makers):
         (cell,) = compose_cells(["+exp=smoke", *words])
         (plan,) = plan_runs(cell.config, tmp_path)
         plan.directory.mkdir(parents=True)
-        run = RunFile.of(
-            plan, Identity("d", "e", "f"), collect_provenance(tmp_path), started_at=1000.0, watcher="nowhere"
-        )
-        run.write(plan.directory)
+        run = RunFile.of(plan, Identity("d", "e", "f"), collect_provenance(tmp_path), "nowhere")
+        replace(run, started_at=1000.0).write(plan.directory)
         rows = [row_makers["rounds"](plan.run_id, number + 1) for number in range(rounds)]
         append(plan.directory, *rows)
         if status is not None:

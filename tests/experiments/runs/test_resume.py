@@ -75,9 +75,8 @@ def cut_off(smoke_plan, row_makers, tmp_path):
     """The folder of a run that was killed together with its command after two rounds, and its file."""
     directory = smoke_plan.directory
     directory.mkdir(parents=True)
-    run = RunFile.of(
-        smoke_plan, Identity("d", "e", "f"), collect_provenance(tmp_path), started_at=1000.0, watcher="nowhere"
-    )
+    run = RunFile.of(smoke_plan, Identity("d", "e", "f"), collect_provenance(tmp_path), "nowhere")
+    run = replace(run, started_at=1000.0)
     run.write(directory)
     recorder = Recorder(run.run_id, directory)
     for number in (1, 2):

@@ -9,13 +9,14 @@ from functools import partial
 import pytest
 
 from experiments.runs import supervisor as module
-from experiments.runs.announcements import Watcher
+from experiments.runs.announcements import SetupStep, Watcher
 from experiments.runs.run_files import FINAL_WEIGHTS, LOG, Outcome
 from experiments.runs.run_row import judge
 from experiments.runs.stop_request import StopRequest
 from experiments.runs.supervisor import supervise
 from machine.processes import end_descendants
 from metrics.collect.row_files import read_run
+from metrics.collect.row_types import RoundRow
 from task import weights
 
 pytestmark = pytest.mark.usefixtures("nothing_survives")
@@ -25,6 +26,10 @@ pytestmark = pytest.mark.usefixtures("nothing_survives")
 def impatient(monkeypatch):
     """What ignores SIGTERM is killed sooner than usual."""
     monkeypatch.setattr(module, "end_descendants", partial(end_descendants, patience_s=0.3))
+
+
+def round_of(event):
+    return event.server_round if isinstance(event, RoundRow) else None
 
 
 @pytest.fixture
@@ -52,7 +57,8 @@ def test_a_run_that_succeeds_leaves_its_weights_its_rounds_and_no_process(make_r
     final = weights.loads((directory / FINAL_WEIGHTS).read_bytes())
     assert (row.status, row.error, row.rounds) == ("success", None, 2)
     assert row.final_weights_sha256 == weights.sha256(final)
-    assert [event.get("step", event.get("server_round")) for event in events] == ["import inprocess", "start", 1, 2]
+    assert [event for event in events if not round_of(event)] == [SetupStep("import inprocess"), SetupStep("start")]
+    assert [round_of(event) for event in events] == [None, None, 1, 2]
     assert "ended what the backend had left running" in (directory / LOG).read_text()
 
 
@@ -100,7 +106,7 @@ def test_a_run_that_leaves_without_a_word_fails(make_run):
 @pytest.mark.parametrize(("number", "after_round"), [(signal.SIGINT, 3), (signal.SIGTERM, 1)])
 def test_a_signal_stops_the_run_in_good_order(make_run, number, after_round, nothing_survives):
     def on_event(event):
-        if event.get("server_round") == after_round:
+        if round_of(event) == after_round:
             os.kill(os.getpid(), number)
 
     directory, row, _ = make_run("endless", on_event)
@@ -113,7 +119,7 @@ def test_a_signal_stops_the_run_in_good_order(make_run, number, after_round, not
 
 def test_a_run_that_does_not_stop_is_killed_after_a_while(make_run, monkeypatch, nothing_survives):
     monkeypatch.setattr(module, "_STOP_PATIENCE_S", 0.5)
-    _, row, _ = make_run("stubborn", lambda event: event.get("server_round") == 2 and os.kill(os.getpid(), 15))
+    _, row, _ = make_run("stubborn", lambda event: round_of(event) == 2 and os.kill(os.getpid(), 15))
     nothing_survives()
     assert (row.status, row.error) == ("interrupted", "it had to be killed after it was asked to stop")
 
@@ -122,7 +128,7 @@ def test_a_second_signal_kills_at_once(make_run, monkeypatch):
     monkeypatch.setattr(module, "_STOP_PATIENCE_S", 600)
 
     def on_event(event):
-        if event.get("server_round") in (1, 2):
+        if round_of(event) in (1, 2):
             os.kill(os.getpid(), signal.SIGINT)
 
     _, row, _ = make_run("stubborn", on_event)
@@ -211,8 +217,8 @@ def test_drawing_happens_while_the_run_waits(make_run, smoke_plan):
     seen, threads = [], threading.active_count()
 
     def on_event(event):
-        if "server_round" in event:
-            seen.append(event["server_round"])
+        if isinstance(event, RoundRow):
+            seen.append(event.server_round)
             time.sleep(0.3)  # a slow terminal
             assert read_run(smoke_plan.directory, "rounds").num_rows == seen[-1]
 
