@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.run",
-        description="Train the same federation on several systems, and compare what it took.",
+        description="Train the same federation on several systems, and compare their time, memory and cost.",
         epilog=f"experiments: {', '.join(options('exp'))}\n\nkeys:\n  " + "\n  ".join(keys()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -52,22 +52,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from experiments.config.compose import compose_cells  # noqa: PLC0415 - --help needs none of it
+    from experiments.config.compose import compose_cells  # noqa: PLC0415 - --help does without Hydra
 
     cells = compose_cells(asked.overrides, multirun=asked.multirun)
     if asked.show:
         _show(cells)
         return 0
 
-    from rich.console import Console  # noqa: PLC0415 - a mistyped key is told at once
+    from rich.console import Console  # noqa: PLC0415 - a wrong configuration is reported without it
 
-    from experiments.runs.sweep import run_cells  # noqa: PLC0415
+    from experiments.runs.sweep import run_cells  # noqa: PLC0415 - pandas: half a second, as above
 
     return run_cells(cells, Console(highlight=False))
 
 
 def _show(cells: list[Cell]) -> None:
-    from experiments.config.plan import plan_runs  # noqa: PLC0415
+    from experiments.config.plan import plan_runs  # noqa: PLC0415 - --help does without its backends
 
     for cell in cells:
         runs = [plan.run_id for plan in plan_runs(cell.config, cell.out)]

@@ -1,4 +1,4 @@
-"""Says how far a running or finished sweep is: ``python -m experiments.status results/fig3_nn``."""
+"""Shows how far a running or finished sweep is: ``python -m experiments.status results/fig3_nn``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def show(top: Path, standing: Standing, console: Console) -> None:
     console.print(_table(standing))
     for run in standing.runs:
         if run.status in (RUNNING, FAILED, INTERRUPTED):
-            _tell(run, console)
+            _describe(run, console)
     if not standing.is_running and runs[DONE] < len(standing.runs):
         console.print(Text.assemble("To go on: ", (standing.ledger.command, "bold")), soft_wrap=True)
 
@@ -111,15 +111,15 @@ def _figures(runs: Sequence[RunStanding]) -> list[str]:
     ]
 
 
-def _tell(run: RunStanding, console: Console) -> None:
-    """Say of a run that calls for attention how far it is, and where its log is."""
+def _describe(run: RunStanding, console: Console) -> None:
+    """Print how far a run is that needs attention, and where its log is."""
     mark, style = _MARKS[run.status]
     resumed = f", resumed {run.row.resumes} times" if run.row and run.row.resumes else ""
     words = f"{run.label} {run.status} after {len(run.round_s)} of {run.planned.max_rounds} rounds{resumed}"
     console.print(Text.assemble((f"{mark} ", style), f"{run.cell}\n  {words}" if run.cell else words))
     if run.status == FAILED and run.row is not None:
         error = (run.row.error or "").strip().splitlines()
-        console.print(Text(f"  {error[0] if error else 'no error was told'}", style="red"))
+        console.print(Text(f"  {error[0] if error else 'no error was reported'}", style="red"))
         console.print(Text(f"  log: {run.log}", style="dim"), soft_wrap=True)
 
 

@@ -12,6 +12,7 @@ from experiments.config.schema import ClusterConfig, ExperimentConfig, StoreConf
 from experiments.config.topology import invoker_spec, invokers_mb
 from machine.resources import usable_cores, usable_memory_bytes
 from serverless.rounds import ROUND_POLICIES, policy_parameters
+from serverless.storage import DirectorySettings, MinioSettings
 from task.job import (
     FederatedJob,
     OptimizerStatePolicy,
@@ -67,7 +68,7 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
 
 def data_settings(config: ExperimentConfig) -> DataSettings:
     """Return where the images are."""
-    from task.data import DataSettings  # noqa: PLC0415 - it imports NumPy, which a mistyped key does not wait for
+    from task.data import DataSettings  # noqa: PLC0415 - NumPy: a wrong value is reported without it
 
     return DataSettings(cache=absolute(config.data.cache) or Path(), path=absolute(config.data.path))
 
@@ -109,7 +110,7 @@ def round_policy(config: ExperimentConfig) -> RoundPolicy:
 
 def inprocess(config: ExperimentConfig, directory: Path) -> InprocessSettings:
     """Return the settings of the bare loop."""
-    from baselines.inprocess import InprocessSettings  # noqa: PLC0415 - only if it is asked for
+    from baselines.inprocess import InprocessSettings  # noqa: PLC0415 - pandas: half a second
 
     return InprocessSettings(workers=workers(config), data=data_settings(config))
 
@@ -145,7 +146,7 @@ def on_a_platform(config: ExperimentConfig) -> Placement:
 
 def flower(config: ExperimentConfig, directory: Path) -> FlowerSettings:
     """Return the settings of Flower."""
-    from baselines.flower import FlowerSettings  # noqa: PLC0415 - only if it is asked for
+    from baselines.flower import FlowerSettings  # noqa: PLC0415 - NumPy: a wrong value is reported without it
 
     return FlowerSettings(
         data=data_settings(config),
@@ -158,7 +159,7 @@ def flower(config: ExperimentConfig, directory: Path) -> FlowerSettings:
 
 def check_flower(job: FederatedJob, config: ExperimentConfig) -> None:
     """Refuse a federation that does not fit on one machine."""
-    from baselines.flower.settings import check  # noqa: PLC0415 - only if it is asked for
+    from baselines.flower.settings import check  # noqa: PLC0415 - NumPy: a wrong value is reported without it
 
     try:
         check(job, flower(config, Path()))
@@ -172,10 +173,10 @@ def anything_goes(job: FederatedJob, config: ExperimentConfig) -> None:
 
 def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
     """Return the settings of the function keeper."""
-    from serverless.invocations.dispatcher import Retries  # noqa: PLC0415 - only if it is asked for
-    from serverless.keeper import ServerlessSettings  # noqa: PLC0415
-    from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
-    from serverless.register.database import RegisterSettings  # noqa: PLC0415
+    from serverless.invocations.dispatcher import Retries  # noqa: PLC0415 - pandas: half a second
+    from serverless.keeper import ServerlessSettings  # noqa: PLC0415 - pandas as well
+    from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415 - NumPy
+    from serverless.register.database import RegisterSettings  # noqa: PLC0415 - SQLAlchemy: 0.2 s
 
     platform = config.platform
     return ServerlessSettings(
@@ -200,7 +201,7 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
 
 
 def _cluster(cluster: ClusterConfig) -> ClusterSettings | None:
-    from serverless.cluster import ClusterSettings  # noqa: PLC0415 - only if it is asked for
+    from serverless.cluster import ClusterSettings  # noqa: PLC0415 - pandas: half a second
 
     if cluster.name == "none":
         return None
@@ -209,8 +210,6 @@ def _cluster(cluster: ClusterConfig) -> ClusterSettings | None:
 
 
 def _store(store: StoreConfig, directory: Path) -> StoreSettings:
-    from serverless.storage import DirectorySettings, MinioSettings  # noqa: PLC0415 - only if it is asked for
-
     if store.name == "directory":
         return DirectorySettings(root=directory / "store")
     given = {key: value for key, value in asdict(store).items() if key not in ("name", "functions_ca_file")}

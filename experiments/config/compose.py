@@ -69,12 +69,12 @@ def compose_cells(words: list[str], *, multirun: bool = False) -> list[Cell]:
 
 
 def _compose(cell: CellOverrides) -> Cell:
-    from experiments.config.validation import validate  # noqa: PLC0415 - a mistyped key does not wait for what it imports
+    from experiments.config.validation import validate  # noqa: PLC0415 - a mistyped key is reported without it
 
     try:
         config = OmegaConf.to_object(_composed(cell.words))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_told(error, cell)) from error
+        raise ConfigError(_explained(error, cell)) from error
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"{CONFIGS}/config.yaml does not begin with the schema in its defaults")
     validate(config)
@@ -109,8 +109,8 @@ def _out(config: ExperimentConfig, name: str) -> Path:
     return folder / name
 
 
-def _told(error: Exception, cell: CellOverrides) -> str:
-    """Say in one line what OmegaConf found, which Hydra wraps in errors of its own."""
+def _explained(error: Exception, cell: CellOverrides) -> str:
+    """Explain in one line what OmegaConf found, which Hydra wraps in errors of its own."""
     found = next((e for e in _causes(error) if isinstance(e, OmegaConfBaseException)), None)
     if found is None or not found.full_key or isinstance(found, InterpolationResolutionError):
         where = f"{found.full_key}: " if found is not None and found.full_key else ""

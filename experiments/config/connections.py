@@ -67,7 +67,7 @@ def register_problems(config: ExperimentConfig) -> Iterator[str]:
     register = config.register
     if register.url is None:
         return
-    from serverless.register.database import RegisterError, database_url  # noqa: PLC0415 - SQLAlchemy takes a while
+    from serverless.register.database import RegisterError, database_url  # noqa: PLC0415 - SQLAlchemy: 0.2 s
 
     if register.password_env is not None and not is_variable(register.password_env):
         yield from _credential("register.password_env", register.password_env)
@@ -83,7 +83,7 @@ def register_problems(config: ExperimentConfig) -> Iterator[str]:
 
 def _address(key: str, address: str | None) -> Iterator[str]:
     if address is not None and "@" in address:
-        yield f"{key}: an address must not hold credentials (NAME:SECRET@HOST); they come from the environment"
+        yield f"{key}: an address must not contain credentials (NAME:SECRET@HOST); they come from the environment"
     elif address is not None and not _has_possible_port(address):
         yield wrong(key, address, "its port must be a number from 1 to 65535")
 
@@ -104,14 +104,14 @@ def _authorities(key: str, name: str | None) -> Iterator[str]:
     except FileNotFoundError:
         yield wrong(key, name, "there is no such file; name a PEM file of the authorities to trust, or null")
     except (OSError, ValueError):  # ssl.SSLError is an OSError
-        yield wrong(key, name, "holds no certificate; it must be a PEM file of the authorities to trust")
+        yield wrong(key, name, "contains no certificate; it must be a PEM file of the authorities to trust")
 
 
 def _credential(key: str, variable: str | None) -> Iterator[str]:
     if not variable or not is_variable(variable):
         yield (
-            f"{key}: must be the name of an environment variable (capitals, digits, _) that holds the credential; "
-            "what is given is none, and not shown here, in case it is the credential itself"
+            f"{key}: must be the name of an environment variable (capitals, digits, _) with the credential; "
+            "the given value is not one, and it is not shown here because it may be the credential itself"
         )
     elif not os.environ.get(variable):
-        yield wrong(key, variable, "must name an environment variable that holds the credential; it is not set")
+        yield wrong(key, variable, "must name an environment variable with the credential; this one is not set")

@@ -1,4 +1,4 @@
-"""How a wrong configuration is told to the person who wrote it."""
+"""The error of a wrong configuration, and the lines that explain it to its author."""
 
 from __future__ import annotations
 

@@ -156,8 +156,8 @@ def parse(word: str) -> Override:
     ConfigError
         If it cannot be read.
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: PLC0415 - --help parses no word
-    from hydra.errors import HydraException  # noqa: PLC0415
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: PLC0415 - --help does without
+    from hydra.errors import HydraException  # noqa: PLC0415 - Hydra as well
 
     try:
         return OverridesParser.create().parse_override(word)
@@ -204,7 +204,7 @@ def _values(override: Override) -> list[str]:
 
 
 def _folder_name(swept: list[str]) -> str:
-    """Return a name for a folder that holds what is swept: plain characters, and not too long."""
+    """Return the name of a cell's folder from the swept values: plain characters, and not too long."""
     full = ",".join(word.lstrip("+") for word in swept)
     name = re.sub(r"[^\w.=,+-]+", "_", full)
     if name == full and len(name) <= _LONGEST_NAME:

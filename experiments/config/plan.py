@@ -41,7 +41,7 @@ class RunPlan:
 
     @property
     def label(self) -> str:
-        """How the run is called in front of people."""
+        """The run's name in messages."""
         return f"{self.backend} seed {self.job.seed}"
 
 
@@ -72,8 +72,8 @@ def run_id(config: ExperimentConfig, backend: str, seed: int) -> str:
 def configuration_hash(config: ExperimentConfig, backend: str) -> str:
     """Hash what may change what a backend learns or measures, seeds aside.
 
-    Not in it: where results and data lie, the experiment's name, the settings of other backends, and choices that came
-    to be later where they are made as every run before them had it.
+    Not in it: where results and data lie, the experiment's name, the settings of other backends, and choices that
+    were added later, where they are as in every run before them.
     """
     values = {**config.to_dict(), "workers": workers(config)}
     job = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -40,7 +41,8 @@ def render(title: str, runs: list[RunProgress], console: Console) -> RenderableT
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", expand=False)
     table.add_column("", width=1)
     table.add_column("run", no_wrap=True, width=14)
-    table.add_column("rounds", no_wrap=True, width=_ROUNDS_BAR + 8)
+    table.add_column("rounds", width=_ROUNDS_BAR)
+    table.add_column("", no_wrap=True, width=7)
     table.add_column("accuracy", justify="right", width=8)
     table.add_column("round", justify="right", no_wrap=True, width=8)
     bar_width = max(12, min(48, console.width - _OTHER_COLUMNS - 12))
@@ -53,15 +55,15 @@ def render(title: str, runs: list[RunProgress], console: Console) -> RenderableT
     parts: list[RenderableType] = [Text(title, style="bold", overflow="fold"), table]
     if hidden:
         parts.append(Text(f"  and {hidden} more runs", style="dim"))
-    # the terminal echoes ^C where the cursor is: an empty last line has room for it
+    # the terminal echoes ^C where the cursor is, so the last line stays empty
     return Group(*parts, _footer(_current(runs)), Text(""))
 
 
-def _window(runs: list[RunProgress], room: int) -> list[RunProgress]:
-    """Return as many runs as there is room for, around the one that is running."""
+def _window(runs: list[RunProgress], count: int) -> list[RunProgress]:
+    """Return ``count`` runs at most, around the one that is running."""
     now = max((number for number, run in enumerate(runs) if run.status != WAITING), default=0)
-    first = max(0, min(now - room + 3, len(runs) - room))
-    return runs[first : first + room]
+    first = max(0, min(now - count + 3, len(runs) - count))
+    return runs[first : first + count]
 
 
 def _current(runs: list[RunProgress]) -> RunProgress | None:
@@ -78,6 +80,7 @@ def _cells(run: RunProgress, bar_width: int) -> list[RenderableType]:
         Text(mark, style=style),
         Text(f"{run.plan.backend} s{run.plan.job.seed}", style=dim),
         _rounds(run),
+        Text(f"{run.rounds}/{run.plan.job.rounds}"),
         Text(accuracy),
         Text("" if run.round_s is None else seconds(run.round_s)),
         bar(run.split(), bar_width),
@@ -85,12 +88,12 @@ def _cells(run: RunProgress, bar_width: int) -> list[RenderableType]:
     ]
 
 
-def _rounds(run: RunProgress) -> Text:
+def _rounds(run: RunProgress) -> ProgressBar:
     total = run.plan.job.rounds
-    done = run.rounds if run.status != "success" else total  # one that reached its target is complete
-    full = _ROUNDS_BAR * done // total
-    colour = "green" if run.status in ("success", KEPT) else "cyan"
-    return Text.assemble(("━" * full, colour), ("━" * (_ROUNDS_BAR - full), "bright_black"), f" {run.rounds}/{total}")
+    done = total if run.status in ("success", KEPT) else run.rounds  # a run that reached its target is complete
+    return ProgressBar(
+        total, done, width=_ROUNDS_BAR, style="bright_black", complete_style="cyan", finished_style="green"
+    )
 
 
 def bar(split: dict[str, float], width: int) -> Text:
@@ -134,7 +137,7 @@ def _bound(run: RunProgress) -> str:
 
 
 def sentence(run: RunProgress) -> str:
-    """Say in one line how far a run is."""
+    """Describe in one line how far a run is."""
     if run.row is not None:
         reached = "" if run.accuracy is None else f", accuracy {run.accuracy:.4f}"
         verb = "kept, it had finished before" if run.status == KEPT else run.row.status

@@ -46,7 +46,7 @@ class View(ABC):
         self._show(run)
 
     def note(self, *lines: str) -> None:
-        """Say something beside the runs."""
+        """Print lines above the runs."""
         for line in lines:
             self.console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 

@@ -66,7 +66,7 @@ def check_runs(cell: Cell) -> list[RunPlan]:
 def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> CellResult:
     """Make the runs of a configuration that are not finished yet, and collect its tables.
 
-    A run that fails does not stop the others. The folder is held as long as this takes.
+    A run that fails does not stop the others. The folder is locked while this takes place.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _make(
 
 
 def title(config: ExperimentConfig) -> str:
-    """Say in one line what is learnt."""
+    """Describe in one line what is learnt."""
     goal = "" if config.target_accuracy is None else f" or accuracy {config.target_accuracy}"
     return (
         f"{config.experiment}: {config.model.name}, {config.optimizer.name} {config.optimizer.learning_rate:g}, "

@@ -1,6 +1,6 @@
 """The process of one run: ``python -m experiments.runs.child RUN_DIRECTORY``, started by ``experiments.run``.
 
-It runs the backend, keeps what came of it, and ends every process that the backend left. It stops on SIGTERM, and by
+It runs the backend, writes its outcome, and ends every process that the backend left. It stops on SIGTERM, and by
 itself when the process that watches it is gone.
 """
 
@@ -49,15 +49,15 @@ def main(directory: Path) -> int:
 
 
 def _attempt(run: RunFile, directory: Path) -> Outcome:
-    """Run the backend, and say how it ended; signals to stop have no effect after it."""
+    """Run the backend, and return how it ended; signals to stop have no effect after it."""
     try:
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)
         end_with_parent(run.watcher_pid)
         return _run_backend(run, directory)
-    except BaseException as error:  # whatever it is, the run ends in good order and says so
+    except BaseException as error:  # whatever it is, the run ends in good order and reports it
         traceback.print_exc()
-        # a library may have put its own answer to SIGTERM in place of ours: then the missing parent tells
+        # a library may have replaced our handler of SIGTERM: then the missing parent shows that the run was stopped
         if isinstance(error, KeyboardInterrupt | WatcherGone) or os.getppid() != run.watcher_pid:
             return Outcome("interrupted", str(error))
         return Outcome("failed", f"{type(error).__name__}: {error}")
@@ -98,7 +98,7 @@ def _resource_trackers() -> list[int]:
 
 
 def leave(code: int) -> None:
-    """End this process; threads that a library left running do not hold it up."""
+    """End this process; threads that a library left running do not delay it."""
     sys.stdout.flush()
     sys.stderr.flush()
     last_resort = threading.Timer(_EXIT_PATIENCE_S, os._exit, [code])

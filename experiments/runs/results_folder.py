@@ -1,7 +1,7 @@
-"""Whether a run of an experiment's folder is kept, and where it goes if not. Nothing is ever deleted.
+"""The runs of an experiment's folder: which of them stay, and where the others are moved. Nothing is ever deleted.
 
-A folder's tables hold one configuration: runs of another one are set aside into ``earlier/``, and come back when their
-configuration does.
+A folder's tables are of one configuration: runs of another one are moved to ``earlier/``, and moved back when their
+configuration is run again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ EARLIER = "earlier"  # beside the folder of the runs: those that were made again
 
 @contextmanager
 def locked(out: Path, folder: str = RUNS) -> Iterator[None]:
-    """Hold an experiment's folder, which is made if missing; the kernel lets go of it when this process ends.
+    """Lock an experiment's folder, which is made if missing; the kernel unlocks it when this process ends.
 
     Parameters
     ----------
     folder
-        What is held in it: its runs, or with ``""`` all of a sweep.
+        What is locked in it: its runs, or with ``""`` all of a sweep.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def locked(out: Path, folder: str = RUNS) -> Iterator[None]:
         os.close(handle)
 
 
-def is_held(out: Path) -> bool:
+def is_locked(out: Path) -> bool:
     """Whether an experiment is running in a folder."""
     handle = os.open(out, os.O_RDONLY)
     try:
@@ -66,9 +66,9 @@ def is_held(out: Path) -> bool:
 
 
 def arrange(out: Path, config: ExperimentConfig) -> list[str]:
-    """Set aside what is not of this configuration, take back what is; return lines that say so.
+    """Move runs of other configurations away, and runs of this one back; return a line about each.
 
-    Runs that ended with nobody left to see it get their row first.
+    Runs that ended while no command watched them get their row first.
     """
     notes = []
     for directory in _runs_in(out / RUNS):
@@ -82,12 +82,12 @@ def arrange(out: Path, config: ExperimentConfig) -> list[str]:
         home = out / RUNS / directory.name
         if _belongs(directory.name, config) and not home.exists():
             directory.rename(home)
-            notes.append(f"{directory.name} has this configuration: it was taken back from {directory}")
+            notes.append(f"{directory.name} has this configuration: it was moved back from {directory}")
     return notes
 
 
 def make_room(plan: RunPlan) -> str | None:
-    """Give a run an empty folder; an earlier attempt at it is set aside, which the returned line says."""
+    """Make an empty folder for a run; return a line about an earlier attempt at it, which is moved away."""
     note = None
     if plan.directory.exists():
         row = finished_row(plan.directory)

@@ -1,4 +1,4 @@
-"""Whether a run that was cut off goes on after its last whole round, and how its folder is made ready for that.
+"""Whether an interrupted run continues after its last whole round, and how its folder is prepared for that.
 
 Every attempt at a run is a *part* of it. A part that is over has its row in ``runs.jsonl``, as every run has that is
 over; when the run goes on that row is set aside as ``part-<number>.jsonl``, and the next one adds up to it.
@@ -48,8 +48,8 @@ def earlier_parts(directory: Path, run: RunFile) -> RunRow | None:
 def add_up(row: RunRow, earlier: RunRow | None) -> RunRow:
     """Return the row of a run whose last part is ``row`` and whose parts before that are ``earlier``.
 
-    What a part took is added; what is not known of one part is not known of the run. The commit is that of the first
-    part, and "dirty" if the last one ran another.
+    What a part took is added; a value that is unknown for one part is unknown for the run. The commit is that of the
+    first part, and "dirty" if the last one ran another.
     """
     if earlier is None:
         return row

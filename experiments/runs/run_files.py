@@ -35,12 +35,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class RunFile:
-    """All that the process of a run has to know, and all of its row in ``runs`` that is known beforehand.
+    """All that the process of a run needs, and all of its row in ``runs`` that is known beforehand.
 
     Parameters
     ----------
     config
-        The whole configuration in plain JSON types; it holds names of environment variables, never a secret.
+        The whole configuration in plain JSON types; it has the names of environment variables, never a secret.
     started_at
         When its process was started, in seconds since the epoch.
     watcher
@@ -100,7 +100,7 @@ class RunFile:
         Raises
         ------
         FileNotFoundError
-            If the folder holds no run.
+            If the folder is not that of a run.
         """
         values = json.loads((directory / _RUN).read_text(encoding="utf-8"))
         return cls(
@@ -116,7 +116,7 @@ class RunFile:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, in its own words; a run that was killed leaves none."""
+    """How a run ended, as its process reports it; a run that was killed reports nothing."""
 
     status: str  # success, failed, interrupted
     error: str | None = None

@@ -23,8 +23,8 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
     directory
         The run's own folder, with its ``run.json``.
     ended
-        What was seen from outside; ``None`` if nobody was left to see it: then it counts as interrupted, its end is
-        the last thing that it wrote, and its CPU time is unknown.
+        What its supervisor saw; ``None`` if the supervisor was gone. Then the run counts as interrupted, its end is the
+        time of the last file that it wrote, and its CPU time is unknown.
     """
     run = RunFile.read(directory)
     job, outcome, ended_at = run.job, _outcome(directory, ended), _end(directory, ended)
@@ -75,7 +75,7 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
 
 
 def _outcome(directory: Path, ended: Ended | None) -> Outcome:
-    """Return how a run ended: in its own words, unless it was asked to stop or had none."""
+    """Return how a run ended: as it reports itself, unless it was asked to stop or reports nothing."""
     own = Outcome.read(directory)
     if own is not None and own.status == "success":
         return own
@@ -90,7 +90,7 @@ def _outcome(directory: Path, ended: Ended | None) -> Outcome:
         name = signal.Signals(-ended.returncode).name
         hint = "; was there too little memory?" if name == "SIGKILL" else ""
         return Outcome("failed", f"its process was killed by {name}{hint}")
-    return Outcome("failed", f"its process ended with code {ended.returncode} and no word about it")
+    return Outcome("failed", f"its process ended with code {ended.returncode} and without a report of how it ended")
 
 
 def _end(directory: Path, ended: Ended | None) -> float:

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin: a wish that the runs end in good order, with the rounds that are finished kept."""
+"""Ctrl-C and similar signals: a request to end the runs in good order and to keep the finished rounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class StopRequest:
-    """Turns Ctrl-C, SIGTERM and SIGHUP into a wish that the runs end, while it is entered.
+    """Turns Ctrl-C, SIGTERM and SIGHUP into a request to end the runs, while its context is open.
 
     The first signal asks the run in progress to stop, the second kills it.
 
@@ -31,7 +31,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under `nohup`
                 self._before[number] = signal.signal(number, self._handle)
         return self
 

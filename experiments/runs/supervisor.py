@@ -1,7 +1,7 @@
 """Starts the process of a run, watches it until it has ended, and leaves no process behind.
 
-One thread does it all: it waits for whichever comes first of an announcement, the end of the run, and the time of the
-next sample.
+One thread does it all: it waits for an announcement, the end of the run or the time of the next sample, whichever comes
+first.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Ended:
     ended_at
         When it and all its descendants were gone, in seconds since the epoch.
     cpu_s
-        User and system CPU seconds of all its processes: of those that somebody waited for by the kernel's account, of
-        the others what the last sample saw.
+        User and system CPU seconds of all its processes: by the kernel's account for those that some process waited
+        for, by the last sample for the others.
     sampled_cpu_s
         The sum over the roles in the last sample.
     sampler_cpu_s

@@ -1,4 +1,4 @@
-"""All cells of a command, one after another: one that fails does not stop the others, and is not forgotten."""
+"""All cells of a command, one after another: one that fails does not stop the others, and is reported at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from experiments.config.errors import ConfigError
 from experiments.runs.cell import CellResult, check_runs, run_cell
 from experiments.runs.results_folder import locked
 from experiments.runs.sweep_file import Ledger
-from experiments.runs.wrap_up import close, conclude, tell_failures, tell_log
+from experiments.runs.wrap_up import conclude, finish_cell, print_log, report_failures
 from metrics.collect.tables import collect
 from task.data import DataError
 
@@ -33,9 +33,14 @@ class _Ended:
     error: str | None = None
     code: int = SUCCEEDED
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal stopped it."""
+        return self.code > 128
+
 
 def run_cells(cells: Sequence[Cell], console: Console) -> int:
-    """Run every cell, and say at the end what became of each; return the exit code of the command.
+    """Run every cell, and report at the end how each one ended; return the exit code of the command.
 
     Raises
     ------
@@ -57,30 +62,28 @@ def run_cells(cells: Sequence[Cell], console: Console) -> int:
             ended.append(_run(cell, console))
             if cell.name:
                 collect(cell.top, [other.out for other in tops[cell.top]])
-            if ended[-1].code > 128:
+            if ended[-1].is_stopped:
                 break
-        concluded = ended[-1].code > 128 or all(_conclude(top, its, console) for top, its in tops.items())
-    if len(cells) == 1:
-        return ended[0].code
-    _sum_up(cells, ended, console)
-    all_well = concluded and not any(one.code for one in ended)
-    if ended[-1].code > 128:
+        concluded = ended[-1].is_stopped or all(_conclude(top, its, console) for top, its in tops.items())
+    if len(cells) > 1:
+        _sum_up(cells, ended, console)
+    if len(cells) == 1 or ended[-1].is_stopped:
         return ended[-1].code
-    return SUCCEEDED if all_well else FAILED
+    return SUCCEEDED if concluded and not any(one.code for one in ended) else FAILED
 
 
 def _run(cell: Cell, console: Console) -> _Ended:
-    """Run one cell; whatever goes wrong in it is told, and kept in its folder."""
+    """Run one cell; an error in it is printed, and its traceback is kept in the cell's folder."""
     with suppress(OSError):  # of an earlier attempt
         (cell.out / CELL_LOG).unlink()
     try:
         result = run_cell(cell, console)
-        close(cell.out, result, console, cell.config)
+        finish_cell(cell.out, result, console, cell.config)
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _Ended(cell, error=str(error), code=WRONG if isinstance(error, ConfigError) else FAILED)
-    except Exception as error:  # in our own code, or a full disk: the other cells may do better
-        _tell_trace(cell.out, console)
+    except Exception as error:  # in our own code, or a full disk: the other cells may succeed
+        _report_traceback(cell.out, console)
         return _Ended(cell, error=f"{type(error).__name__}: {error}", code=FAILED)
     if result.signal_number is not None:
         return _Ended(cell, result, code=128 + result.signal_number)
@@ -88,20 +91,20 @@ def _run(cell: Cell, console: Console) -> _Ended:
 
 
 def _conclude(top: Path, cells: Sequence[Cell], console: Console) -> bool:
-    """Say what the cells of a sweep came to together; return whether that went well."""
+    """Price, compare and draw the cells of a sweep together; return whether that succeeded."""
     if len(cells) == 1:
         return True
     console.rule(str(top))
     try:
         conclude(top, console, cells[0].config)
-    except Exception:  # the tables are complete, and the failures are still to be told
-        _tell_trace(top, console)
+    except Exception:  # the tables are complete, and the failures of cells are still to be reported
+        _report_traceback(top, console)
         return False
     return True
 
 
-def _tell_trace(folder: Path, console: Console) -> None:
-    """Keep the traceback of the exception in hand in a log, and print it."""
+def _report_traceback(folder: Path, console: Console) -> None:
+    """Write the traceback of the current exception into a log, and print it."""
     trace = traceback.format_exc()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,21 +112,21 @@ def _tell_trace(folder: Path, console: Console) -> None:
     except OSError:
         console.print(trace, style="dim", markup=False)
     else:
-        tell_log(folder / CELL_LOG, console)
+        print_log(folder / CELL_LOG, console)
 
 
 def _sum_up(cells: Sequence[Cell], ended: Sequence[_Ended], console: Console) -> None:
     """Print a line per cell, and what is known of each failure."""
     console.rule(f"{sum(one.code == SUCCEEDED for one in ended)} of {len(cells)} succeeded")
     for one in ended:
-        mark = "ok     " if one.code == SUCCEEDED else "stopped" if one.code > 128 else "FAILED "
+        mark = "ok     " if one.code == SUCCEEDED else "stopped" if one.is_stopped else "FAILED "
         console.print(f"{mark} {one.cell.out}", markup=False, soft_wrap=True)
         if one.code in (FAILED, WRONG):
             if one.result is not None:
-                tell_failures(one.cell.out, one.result, console)
+                report_failures(one.cell.out, one.result, console)
             else:
                 console.print(f"  {one.error}", style="bold red", markup=False, soft_wrap=True)
                 if (one.cell.out / CELL_LOG).exists():
-                    tell_log(one.cell.out / CELL_LOG, console)
+                    print_log(one.cell.out / CELL_LOG, console)
     for cell in cells[len(ended) :]:
         console.print(f"not run {cell.out}", markup=False, soft_wrap=True)

@@ -1,6 +1,6 @@
-"""What a command has been asked to run in a folder: ``sweep.json``, beside the cells that it is about.
+"""What a command was asked to run in a folder: ``sweep.json``, beside the folders of its cells.
 
-Together with what the cells' folders hold it says what is done, and what is not: nothing else keeps count.
+Together with the cells' folders it shows which runs are done and which are not; there is no other record of it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PlannedRun:
     max_rounds
         The most rounds that it takes.
     client_epochs
-        Passes over a client's images in one of its rounds: what a round's time goes by.
+        Passes over a client's images in one of its rounds: a round's time is proportional to it.
     """
 
     run_id: str
@@ -63,7 +63,7 @@ class Ledger:
         return cls(command, now(), tuple(PlannedCell(cell.name, _runs(cell)) for cell in cells))
 
     def write(self, top: Path) -> None:
-        """Leave it in the folder that holds the cells."""
+        """Write it to the folder of the cells."""
         write_whole(top / _FILE, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
     @classmethod

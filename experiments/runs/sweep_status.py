@@ -1,4 +1,4 @@
-"""How far a sweep is, from the files that it leaves: nothing of it has to be running."""
+"""How far a sweep is, read from the files that it writes: it need not be running."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from experiments.live.progress import RUNNING, WAITING
-from experiments.runs.results_folder import finished_row, is_held
+from experiments.runs.results_folder import finished_row, is_locked
 from experiments.runs.run_files import LOG, RunFile, is_run, rounds_of
 from experiments.runs.sweep_file import Ledger, PlannedRun
 from metrics.collect.row_files import RUNS
@@ -47,7 +47,7 @@ class RunStanding:
 
     @property
     def label(self) -> str:
-        """How it is called in front of people."""
+        """Its name in messages."""
         return f"{self.planned.backend} seed {self.planned.seed}"
 
 
@@ -58,7 +58,7 @@ class Standing:
     Parameters
     ----------
     is_running
-        Whether its command is at work now.
+        Whether its command is running now.
     cells
         Name of each cell -> its runs, in the order in which they are made.
     """
@@ -82,7 +82,7 @@ class Standing:
 
 
 def stand(top: Path) -> Standing:
-    """Look how far the sweep in a folder is.
+    """Read how far the sweep in a folder is.
 
     Raises
     ------
@@ -94,11 +94,11 @@ def stand(top: Path) -> Standing:
         cell.name: [_stand(top / cell.name / RUNS / run.run_id, cell.name, run) for run in cell.runs]
         for cell in ledger.cells
     }
-    return Standing(ledger, is_held(top), cells)
+    return Standing(ledger, is_locked(top), cells)
 
 
 def status_of(runs: Sequence[RunStanding]) -> str:
-    """Return the status of a cell: what of its runs calls for attention first."""
+    """Return the status of a cell: that of its runs which needs attention first."""
     found = {run.status for run in runs}
     return next((status for status in (RUNNING, FAILED, INTERRUPTED, WAITING) if status in found), DONE)
 
@@ -111,7 +111,7 @@ def _stand(directory: Path, cell: str, planned: PlannedRun) -> RunStanding:
     if row is not None:
         status, took_s = DONE if row.status == "success" else row.status, row.wall_s
     else:  # cut off together with its command, if that is gone
-        status = RUNNING if psutil.pid_exists(run.watcher_pid) and is_held(directory.parent) else INTERRUPTED
+        status = RUNNING if psutil.pid_exists(run.watcher_pid) and is_locked(directory.parent) else INTERRUPTED
         took_s = time.time() - run.started_at if status == RUNNING else sum(each.round_s for each in rounds)
     return RunStanding(
         planned=planned,

@@ -87,7 +87,7 @@ def test_a_credential_in_place_of_its_variables_name_is_refused_and_not_repeated
 @pytest.mark.parametrize("key", ["platform.api_host", "store.endpoint", "store.functions_endpoint"])
 def test_a_credential_in_an_address_is_refused_and_not_repeated(key):
     said = problems(f"{key}='https://{SECRET}@ow.example.org:443'")
-    assert f"{key}: an address must not hold credentials" in said
+    assert f"{key}: an address must not contain credentials" in said
     assert "the-secret-itself" not in said
 
 
@@ -97,7 +97,7 @@ def test_a_credential_in_an_address_is_refused_and_not_repeated(key):
         (["platform.api_host=ow.example.org"], "must begin with https://"),
         (["platform.verify_tls=false", "platform.ca_file={good}"], "contradicts platform.ca_file"),
         (["platform.ca_file={missing}"], "there is no such file"),
-        (["store.secure=true", "store.functions_ca_file={empty}"], "holds no certificate"),
+        (["store.secure=true", "store.functions_ca_file={empty}"], "contains no certificate"),
         (["store.ca_file={good}"], "store.secure=false: must be true"),
     ],
 )

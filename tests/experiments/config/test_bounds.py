@@ -1,4 +1,4 @@
-"""Every number of a configuration has its bounds where it is declared, and its values are held against them."""
+"""Every number of a configuration has its bounds where it is declared, and its values are compared with them."""
 
 import math
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def test_one_walk_finds_all_problems_and_names_them_by_their_whole_keys():
     ]
 
 
-def test_a_group_of_a_fabric_is_held_against_its_declaration_too():
+def test_a_group_of_a_fabric_is_compared_with_its_declaration_too():
     (cell,) = compose_cells(["+exp=fabric_smoke"])
     next(iter(cell.config.fabric.groups.values())).cpu_share = 1.5
     (problem,) = bound_problems(cell.config)

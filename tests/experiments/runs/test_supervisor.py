@@ -100,7 +100,7 @@ def test_a_run_that_is_killed_fails_and_its_orphans_are_ended(make_run, nothing_
 
 def test_a_run_that_leaves_without_a_word_fails(make_run):
     _, row, _ = make_run("exit")
-    assert (row.status, row.error) == ("failed", "its process ended with code 3 and no word about it")
+    assert (row.status, row.error) == ("failed", "its process ended with code 3 and without a report of how it ended")
 
 
 @pytest.mark.parametrize(("number", "after_round"), [(signal.SIGINT, 3), (signal.SIGTERM, 1)])
