@@ -15,7 +15,6 @@ from omegaconf import MISSING, OmegaConf
 
 from experiments.config.bounds import (
     WEEK_S,
-    Bound,
     Count,
     Delay,
     FunctionMegabytes,
@@ -24,6 +23,8 @@ from experiments.config.bounds import (
     OneOf,
     Positive,
     Seconds,
+    above,
+    between,
 )
 from experiments.config.platform_keys import drop_later_nulls, with_platform_keys
 from experiments.config.price_schema import BillingConfig, PricingConfig, VmConfig
@@ -32,18 +33,15 @@ from task.job import OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 CONFIGS = Path(__file__).resolve().parents[2] / "conf"
 SCHEMA_NAME = "schema"
 
-_DISTINCT = Must(
-    "name each value once: the same one twice would be the same run twice", lambda v: len(set(v)) == len(v)
-)
 _BACKENDS = Must("not be empty, such as backends=[inprocess,flower]", bool)
-_SEEDS = (Must("not be empty, such as seeds=[0,1,2]", bool), Bound(0, 2**32 - 1))
-_FOLDER = Must(
-    "be a plain name: it becomes the name of a folder", lambda name: name and "/" not in name and name[0] != "."
-)
-_WORKERS = Bound(1, 1024)  # more threads than any machine has cores
-_TARGET = Bound(0, 1, reason=", such as 0.95, or null for no target")
-_OF_A_CORE = Bound(0, 1, " (of a core)", open=True, reason=", or null")
-_GRANT = Bound(1, WEEK_S, " seconds", reason=": a presigned URL is valid for 7 days at most")  # AWS Signature 4
+_SEEDS = Must("not be empty, such as seeds=[0,1,2]", bool)
+_32_BITS = Must("be numbers from 0 to 4,294,967,295", lambda seeds: all(0 <= seed < 2**32 for seed in seeds))
+_ONCE = Must("name each value once: the same one twice would be the same run twice", lambda of: len(set(of)) == len(of))
+_FOLDER = Must("be a plain name, for a folder", lambda name: name and "/" not in name and not name.startswith("."))
+_WORKERS = between(1, 1024)  # a process each
+_TARGET = between(0, 1, ", such as 0.95, or null for no target")
+_OF_A_CORE = above(0, 1, " (of a core), or null")
+_GRANT = between(1, WEEK_S, " seconds: a presigned URL is valid for 7 days at most")  # AWS Signature Version 4
 
 
 @dataclass
@@ -134,7 +132,7 @@ class StoreConfig:
     access_key_env: str | None = None
     secret_key_env: str | None = None
     timeout_s: Seconds | None = None
-    retries: Annotated[int, Bound(0, 100)] | None = None
+    retries: Annotated[int, between(0, 100)] | None = None
 
 
 @with_platform_keys
@@ -207,8 +205,8 @@ class ExperimentConfig:
     """Everything that an experiment is made of."""
 
     experiment: Annotated[str, _FOLDER] = MISSING
-    backends: Annotated[list[str], _BACKENDS, _DISTINCT] = MISSING
-    seeds: Annotated[list[int], *_SEEDS, _DISTINCT] = MISSING
+    backends: Annotated[list[str], _BACKENDS, _ONCE] = MISSING
+    seeds: Annotated[list[int], _SEEDS, _32_BITS, _ONCE] = MISSING
     clients: Count = MISSING
     clients_per_round: Count = MISSING
     rounds: Count = MISSING
