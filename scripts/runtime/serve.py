@@ -1,10 +1,10 @@
 """The first process of a function's container: OpenWhisk's action-container contract on port 8080.
 
 The contract itself (``/init``, ``/run``, the markers in the logs) is
-``serverless/emulator/containers/action_proxy.py``, which lies beside this file in the image. Two things are otherwise
-here: the container is nobody's child, so it does not end with a server; and the invoker may open a new connection
-while an old one is still open, so that no connection may hold up the others. Functions run in the main thread, one at
-a time, as OpenWhisk asks for (concurrency 1).
+``serverless/emulator/containers/action_proxy.py``, which is beside this file in the image. Two things are different
+here. No server is the parent of the container, so that it does not end with one. And the invoker may open a new
+connection while an old one is still open, so that a connection must not block the others. Functions run in the main
+thread, one at a time, as OpenWhisk requires (concurrency 1).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import action_proxy
 PORT = 8080  # where OpenWhisk's invoker looks for it
 
 
-class _Connection(action_proxy._Handler):  # type: ignore[misc]
-    """A connection whose requests are answered when they are there, not in a loop of its own."""
+class _Connection(action_proxy.Handler):  # type: ignore[misc]
+    """A connection whose requests :func:`serve` has answered when they arrive, without a loop of its own."""
 
     def handle(self) -> None:
         """Wait: :func:`serve` says when."""
@@ -41,8 +41,8 @@ class _Connection(action_proxy._Handler):  # type: ignore[misc]
 
 
 def serve(listener: socket.socket) -> None:
-    """Answer whatever connection has a request, for ever."""
-    action_proxy._Handler.proxy = action_proxy.ActionProxy()
+    """Answer the requests of all connections, until the process ends."""
+    action_proxy.Handler.proxy = action_proxy.ActionProxy()
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         while True:
@@ -56,7 +56,7 @@ def serve(listener: socket.socket) -> None:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    os._exit(128 + number)  # at once, also within a function: the platform has given it up
+    os._exit(128 + number)  # at once, also within a function: the platform does not wait for it any more
 
 
 def main() -> None:

@@ -105,7 +105,9 @@ def _load(source: Path) -> ModuleType:
     return module
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection with ``proxy``; a request must carry ``token``."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body leave in one piece
@@ -113,10 +115,11 @@ class _Handler(BaseHTTPRequestHandler):
     token = ""
 
     def do_POST(self) -> None:
+        """Initialise or run the function."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         handler = {"/init": self.proxy.init, "/run": self.proxy.run}.get(self.path)
         if not hmac.compare_digest(self.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
-            handler = None  # every user of this machine reaches the port, and only our server may use it
+            handler = None  # every user of this machine can reach the port, but only our server may use it
         status, answer = handler(json.loads(body)) if handler else (404, {"error": "not found"})
         try:
             data = json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
@@ -156,14 +159,14 @@ def main() -> None:
     listening_fd, server_pid = (int(argument) for argument in sys.argv[1:])
     _die_with(server_pid)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a killed function's lines are kept
-    _Handler.proxy = ActionProxy()
-    _Handler.token = os.environ.pop(TOKEN_VARIABLE, "")
+    Handler.proxy = ActionProxy()
+    Handler.token = os.environ.pop(TOKEN_VARIABLE, "")
     listener = socket.socket(fileno=listening_fd)
     listener.set_inheritable(False)
     while True:
         connection, address = listener.accept()
         with connection:
-            _Handler(connection, address, None)  # type: ignore[arg-type]  # it needs no server
+            Handler(connection, address, None)  # type: ignore[arg-type]  # it needs no server
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ def openfaas_api(shared: Shared, address: str) -> web.Application:
     app.router.add_get("/healthz", _health)
     app.router.add_get("/system/info", _info)
     app.router.add_get("/system/functions", _list)
-    app.router.add_post("/system/functions", _create)
-    app.router.add_put("/system/functions", _update)
+    app.router.add_post("/system/functions", _deploy)
+    app.router.add_put("/system/functions", _deploy)
     app.router.add_delete("/system/functions", _delete)
     app.router.add_get("/system/function/{name}", _status)
     app.router.add_put("/embedded/images/{digest:[0-9a-f]{64}}", _push)
@@ -91,13 +91,9 @@ async def _status(request: web.Request) -> web.Response:
     return reply(request.app[FUNCTIONS].status(request.match_info["name"]))
 
 
-async def _create(request: web.Request) -> web.Response:
-    request.app[FUNCTIONS].deploy(await _body(request), update=False)
-    return web.Response(status=202)
-
-
-async def _update(request: web.Request) -> web.Response:
-    request.app[FUNCTIONS].deploy(await _body(request), update=True)
+async def _deploy(request: web.Request) -> web.Response:
+    """Create a function (POST), or replace it (PUT)."""
+    request.app[FUNCTIONS].deploy(await _body(request), update=request.method == "PUT")
     return web.Response(status=202)
 
 

@@ -132,7 +132,7 @@ class Catalogue:
             :func:`~serverless.emulator.openwhisk.put_requests.put_package`.
         """
         if name in _RESERVED:
-            raise ApiError(400, messages.reserved_package(name))
+            raise ApiError(400, f"Package name '{name}' is reserved.")
         old = self._packages.get(name)
         package = put_package(name, body, old, self._settings)
         if package.binding is not None:
@@ -181,7 +181,10 @@ class Catalogue:
         package = self.package(name)
         contents = [] if package.binding else self.actions_in(name)
         if contents and not force:
-            raise ApiError(409, messages.package_not_empty(len(contents)))
+            contained = f"{len(contents)} {'entity' if len(contents) == 1 else 'entities'}"
+            raise ApiError(
+                409, f"Package not empty (contains {contained}). Set force param or delete package contents."
+            )
         for action in contents:
             del self._actions[action.path]
         del self._packages[name]

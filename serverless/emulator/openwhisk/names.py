@@ -25,7 +25,7 @@ def check_name(text: str) -> str:
         400 if it is none.
     """
     if len(text) > _MAX_NAME:
-        raise ApiError(400, messages.name_too_long(len(text), _MAX_NAME))
+        raise ApiError(400, f"Name segement longer than allowed: {len(text)} > {_MAX_NAME}.")
     if not is_name(text):
         raise ApiError(400, messages.ILLEGAL_NAME)
     return text

@@ -18,7 +18,8 @@ def of_init(answer: Answer) -> Response | None:
     parsed = _parse(text)
     if isinstance(parsed, dict) and "error" in parsed:
         return Response.error(DEVELOPER_ERROR, parsed["error"], len(text))
-    return Response.error(DEVELOPER_ERROR, messages.invalid_init_response(text), len(text))
+    error = "The action failed during initialization" + (f": {text}" if text else ".")
+    return Response.error(DEVELOPER_ERROR, error, len(text))
 
 
 def of_run(answer: Answer) -> Response:
@@ -30,7 +31,10 @@ def of_run(answer: Answer) -> Response:
     text = answer.body.decode("utf-8", errors="replace")
     size = len(text)
     if answer.length > len(answer.body):
-        error = messages.truncated_response(text, answer.length, len(answer.body))
+        error = (
+            f"The action produced a response that exceeded the allowed length: {answer.length} > {len(answer.body)} "
+            f"bytes. The truncated response was: {text}"
+        )
         return Response.error(APPLICATION_ERROR, error, answer.length)
     result = _parse(text)
     if answer.status != 200:
@@ -54,7 +58,8 @@ def gone(*, memory_exhausted: bool, during_init: bool) -> Response:
 
 def timed_out(timeout_ms: int, *, during_init: bool) -> Response:
     """Return the outcome of an activation above its time limit."""
-    return Response.error(DEVELOPER_ERROR, messages.timed_out(timeout_ms, during_init=during_init))
+    end = " during initialization." if during_init else "."
+    return Response.error(DEVELOPER_ERROR, f"The action exceeded its time limits of {timeout_ms} milliseconds{end}")
 
 
 def _parse(text: str) -> Any:

@@ -64,7 +64,10 @@ class _ActionBody(PutBody):
         asked = fields["kind"].strip().lower()
         kind = _DEFAULT_KINDS.get(asked, asked)
         if kind not in KINDS:
-            raise malformed(messages.unknown_kind(asked, (*KINDS, *_DEFAULT_KINDS)))
+            valid = "', '".join((*KINDS, *_DEFAULT_KINDS))
+            raise malformed(
+                f"The specified runtime '{asked}' is not supported by this platform. Valid values are: '{valid}'."
+            )
         code, main = fields.get("code"), fields.get("main")
         if not isinstance(code, str):
             raise malformed(f"'code' must be a string or attachment object defined in 'exec' for '{kind}' actions")
@@ -86,9 +89,10 @@ class _ActionBody(PutBody):
 
         def limit(key: str, what: str, unit: str, allowed: tuple[int, int]) -> int:
             value = _whole(given.get(key, getattr(default, key)), what)
-            for threshold, outside in ((allowed[0], value < allowed[0]), (allowed[1], value > allowed[1])):
-                if outside:
-                    raise ApiError(400, messages.outside_threshold(what, value, unit, threshold))
+            lowest, highest = allowed
+            if not lowest <= value <= highest:
+                relation, threshold = ("below", lowest) if value < lowest else ("exceeds", highest)
+                raise ApiError(400, f"{what} {value}{unit} {relation} allowed threshold of {threshold}{unit}")
             return value
 
         return Limits(
@@ -104,7 +108,8 @@ class _ActionBody(PutBody):
         if instances < 0:
             raise malformed(messages.TOO_FEW_INSTANCES)
         if instances > most:
-            raise ApiError(400, messages.too_many_instances(most))
+            words = f"Max action instance concurrency must not exceed your namespace concurrency of {most}."
+            raise ApiError(400, words)
         return instances
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from serverless.emulator.openwhisk import messages
 from serverless.emulator.rest import ApiError
 
 
@@ -39,6 +38,8 @@ class Throttle:
             self._minute, self._count = minute, 0
         self._count += 1
         if self._count > self._per_minute:
-            raise ApiError(429, messages.too_many_requests(self._count, self._per_minute))
+            found = f"(count: {self._count}, allowed: {self._per_minute})"
+            raise ApiError(429, f"Too many requests in the last minute {found}.")
         if self.active >= self._concurrent:
-            raise ApiError(429, messages.too_many_concurrent(self.active, self._concurrent))
+            found = f"(count: {self.active}, allowed: {self._concurrent})"
+            raise ApiError(429, f"Too many concurrent requests in flight {found}.")

@@ -91,7 +91,9 @@ def _wait_s(request: web.Request) -> float:
     maximum_ms = int(request.app[CONTROLLER].settings.blocking_wait_s * 1000)
     text = request.query.get("timeout", str(maximum_ms))
     if not text.isdecimal() or not 0 < int(text) <= maximum_ms:
-        raise ApiError(400, messages.malformed_query("timeout", messages.invalid_timeout(maximum_ms)))
+        raise ApiError(
+            400, messages.malformed_query("timeout", f"Timeout must be number of milliseconds up to {maximum_ms}.")
+        )
     return int(text) / 1000
 
 

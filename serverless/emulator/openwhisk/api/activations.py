@@ -33,7 +33,7 @@ def _part(show: Callable[[Activation], dict[str, Any]]) -> Callable[[web.Request
     async def handler(request: web.Request) -> web.Response:
         activation_id = request.match_info["activation_id"]
         if len(activation_id) != _ID_LENGTH:
-            raise ApiError(400, messages.activation_id_length(len(activation_id)))
+            raise ApiError(400, f"Activation id length is {len(activation_id)} but must be {_ID_LENGTH}.")
         if not _ID_DIGITS.issuperset(activation_id):
             raise ApiError(400, messages.ILLEGAL_ACTIVATION_ID)
         record = request.app[CONTROLLER].activations.get(activation_id)
@@ -60,7 +60,8 @@ async def _list(request: web.Request) -> web.Response:
 def _name(request: web.Request) -> str | None:
     name = request.query.get("name", "").strip("/ ")
     if name.count("/") > 1 or not all(map(is_name, filter(None, name.split("/")))):
-        raise ApiError(400, messages.malformed_query("name", messages.bad_name_filter(name)))
+        reason = f"Parameter may be a 'simple' name or 'package-name/simple' name: {name}"
+        raise ApiError(400, messages.malformed_query("name", reason))
     return name or None
 
 
@@ -71,4 +72,5 @@ def _moment(request: web.Request, name: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise ApiError(400, messages.malformed_query(name, messages.bad_epoch(text))) from None
+        reason = f"Parameter is not a valid value for epoch seconds: {text}"
+        raise ApiError(400, messages.malformed_query(name, reason)) from None

@@ -52,10 +52,11 @@ def page(request: web.Request, collection: str, entries: Sequence[Any]) -> Any:
     limit = _number(request, "limit", collection, _DEFAULT_LIST)
     skip = _number(request, "skip", collection, 0)
     if not 0 <= limit <= _MAX_LIST:
-        reason = messages.limit_out_of_range(limit, collection, _MAX_LIST)
+        reason = f"The value '{limit}' is not in the range of 0 to {_MAX_LIST} for {collection}."
         raise ApiError(400, messages.malformed_query("limit", reason))
     if skip < 0:
-        raise ApiError(400, messages.malformed_query("skip", messages.skip_out_of_range(skip, collection)))
+        reason = f"The value '{skip}' is not greater than or equal to 0 for {collection}."
+        raise ApiError(400, messages.malformed_query("skip", reason))
     if flag(request, "count"):
         return {collection: max(0, len(entries) - skip)}
     return entries[skip : skip + (limit or _MAX_LIST)]
@@ -66,7 +67,7 @@ def _number(request: web.Request, name: str, collection: str, default: int) -> i
     try:
         return int(text)
     except ValueError:
-        reason = messages.not_an_integer(text, collection)
+        reason = f"The value '{text}' is not an integer for {collection}."
         raise ApiError(400, messages.malformed_query(name, reason)) from None
 
 
