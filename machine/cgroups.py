@@ -32,7 +32,7 @@ def cgroup_limits(proc: Path = Path("/proc/self")) -> CgroupLimits:
     Parameters
     ----------
     proc
-        Its folder in ``/proc``, which holds ``cgroup`` and ``mounts``.
+        Its folder in ``/proc``, in which ``cgroup`` and ``mounts`` are read.
 
     Notes
     -----

@@ -1,7 +1,7 @@
 """The frozen description of what a run learns.
 
-A :class:`FederatedJob` holds every choice that may change the learnt weights and nothing else: two runs
-with equal jobs must end with bit-identical weights, whatever system moved the weights around.
+A :class:`FederatedJob` has every choice that may change the learnt weights, and no other: two runs with equal jobs must
+end with bit-identical weights, whichever system moved the weights around.
 """
 
 from __future__ import annotations
@@ -105,6 +105,6 @@ class FederatedJob:
         Raises
         ------
         TypeError
-            If ``values`` holds a key that a job does not have.
+            If ``values`` has a key that a job does not have.
         """
         return cls(**{**values, "partition": PartitionSpec(**values["partition"])})

@@ -95,7 +95,7 @@ def initial_weights(model: ModelName, seed: int) -> Weights:
 
 
 def pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scale grey values 0..255 to [0, 1], by numpy: TensorFlow would multiply by 1/255, which rounds otherwise."""
+    """Scale grey values 0..255 to [0, 1], by numpy: TensorFlow would multiply by 1/255, which rounds differently."""
     return np.divide(images, 255, dtype=np.float32)
 
 

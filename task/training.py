@@ -69,7 +69,7 @@ def local_update(
     images, labels
         The client's data: uint8, shapes [n, 28, 28] and [n].
     optimizer_state
-        What the client's last update returned; ``None`` starts afresh.
+        What the client's last update returned; ``None``: a fresh optimizer.
     stopwatch
         Gets the phases ``compile`` (next to nothing after the first call in a process) and ``train``.
     """

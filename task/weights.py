@@ -39,7 +39,7 @@ def loads(data: bytes) -> Weights:
     Raises
     ------
     CorruptWeights
-        If ``data`` is truncated, is not safetensors, or holds other weights than were written.
+        If ``data`` is truncated, is not safetensors, or contains other weights than were written.
     """
     weights = _decode(data)
     header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")])
@@ -74,7 +74,7 @@ def restore(data: bytes, expected_sha256: str) -> Weights:
     Raises
     ------
     CorruptWeights
-        If ``data`` is truncated, or holds other weights.
+        If ``data`` is truncated, or contains other weights.
     """
     weights = _decode(data)
     found = sha256(weights)

@@ -41,7 +41,7 @@ _WORKER = WorkerProcess()
 
 @app.query()
 def query(message: Message, context: Context) -> Message:
-    """Say which partition this node holds; hand over, or take, the optimizer state that it keeps."""
+    """Answer which partition this node has; send, or take, the optimizer state that it keeps."""
     answer = RecordDict({METRICS: MetricRecord({PARTITION: _client_id(context)})})
     if OPTIMIZER in message.content.array_records:
         context.state[OPTIMIZER] = message.content.array_records[OPTIMIZER]

@@ -114,7 +114,7 @@ class Federation:
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
+    """Return a TCP port of loopback on which no process listens."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
         server.bind((_LOOPBACK, 0))
         return int(server.getsockname()[1])

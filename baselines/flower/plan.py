@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # a client's process reads a plan, and must not import the ta
 
 FINAL_WEIGHTS = "final.safetensors"
 ERROR = "flower_error.txt"
-SERVING = "flower_serving"  # holds the process id of the ServerApp while it runs
+SERVING = "flower_serving"  # contains the process id of the ServerApp, and is there while it runs
 
 
 @dataclass(frozen=True)

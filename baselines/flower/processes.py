@@ -45,7 +45,7 @@ class Processes:
     Attributes
     ----------
     folder
-        Theirs to work in, removed at the end. It is close to the root: Ray's socket paths must stay within the 107
+        Their working directory, removed at the end. Its path is short: Ray's socket paths must fit into the 107
         characters of a Unix socket's address.
     """
 

@@ -32,7 +32,7 @@ class Round:
     server_round
         1-based number of the round.
     nodes
-        Client id -> node that holds this client's partition.
+        Client id -> node that has this client's partition.
     marks
         The messages of the round and their times.
     """

@@ -75,7 +75,7 @@ def _wait_for_nodes(grid: Grid, plan: Plan) -> list[int]:
 
 
 def _ask_for_partitions(grid: Grid, node_ids: Iterable[int], plan: Plan) -> dict[int, int]:
-    """Return client id -> node: Flower draws node ids at random, only the node knows whose data it holds."""
+    """Return client id -> node: Flower draws node ids at random, and only a node knows which partition it has."""
     questions = [Message(RecordDict(), dst_node_id=node_id, message_type=MessageType.QUERY) for node_id in node_ids]
     answers = grid.send_and_receive(questions, timeout=plan.startup_timeout_s)
     return match(((answer.metadata.src_node_id, _partition(answer)) for answer in answers), plan.job.clients)

@@ -39,7 +39,7 @@ class OrderedFedAvg(FedAvg):
     plan
         The run.
     nodes
-        Client id -> node that holds this client's partition.
+        Client id -> node that has this client's partition.
     mnist
         The test images.
     recorder
@@ -58,7 +58,7 @@ class OrderedFedAvg(FedAvg):
         Raises
         ------
         ClientFailed
-            If a client failed or did not answer in time; its message holds the remote traceback.
+            If a client failed or did not answer in time; the message contains the remote traceback.
         """
         self._marks = postmark(grid)
         self._grid, self._weights = grid, weights

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks the registries for the digests of all images and writes images.lock: scripts/cluster/lock-images.sh [--again]
-# An image that is not there (any more) is told before anything is installed.
+# A missing image is reported before anything is installed.
 set -euo pipefail
 # shellcheck source=scripts/cluster/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -66,7 +66,7 @@ class Trainer:
             self._optimizer.tensorflow_step(self._parameters, self._state, gradients)
 
         # XLA fuses the many passes of Adam over the parameters into one. It gets nothing else: its convolutions on a
-        # CPU are many times slower than oneDNN's, and its matrix products round otherwise than those of `fit`.
+        # CPU are many times slower than oneDNN's, and its matrix products round differently from those of `fit`.
         apply = tf.function(update, jit_compile=True) if self._state else update
 
         def step(inputs: Any, labels: Any) -> Any:

@@ -1,7 +1,7 @@
 """MNIST's four arrays: what they must be, and how they are read from files on this machine.
 
-A folder holds them as the IDX files of the original distribution, gzipped or not; Keras keeps the same arrays
-in one ``mnist.npz``. Nothing read here is trusted: :func:`verify` decides by the digest of the values.
+In a folder they are the IDX files of the original distribution, gzipped or not; Keras keeps the same arrays in one
+``mnist.npz``. No file is trusted: :func:`verify` compares the digest of the values.
 """
 
 from __future__ import annotations

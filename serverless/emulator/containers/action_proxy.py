@@ -79,7 +79,7 @@ class ActionProxy:
 
 
 def _write_source(code: str, *, binary: bool) -> Path:
-    """Put the code into the working directory and return the file that holds ``main``."""
+    """Put the code into the working directory and return the file that contains ``main``."""
     folder = Path.cwd()
     if not binary:
         source = folder / "main__.py"

@@ -121,7 +121,7 @@ class MemoryGroups:
 def memory_groups(proc: Path = Path("/proc/self")) -> MemoryGroups | None:
     """Return groups where this process may make them, else None.
 
-    In version 2 a group that holds processes cannot have limited groups below it, so that its ancestors are
+    In version 2 a group with processes in it cannot have limited groups below it, so that its ancestors are
     tried as well.
 
     Parameters

@@ -139,7 +139,7 @@ class Container(asyncio.SubprocessProtocol):
             raise ContainerGoneError from error
 
     async def wait_for_its_share(self, started_at: float) -> None:
-        """Hold an answer back until it took as long as it would have on the container's share of a core.
+        """Delay an answer until it took as long as it would have on the container's share of a core.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class Container(asyncio.SubprocessProtocol):
             await self._exited.wait()
 
     async def destroy(self) -> None:
-        """End the container and remove all that it held."""
+        """End the container, and remove its limits and its folder."""
         await self.kill()
         if self._transport:
             self._transport.close()

@@ -1,7 +1,7 @@
 """How containers are limited to a share of a core: by a quota of a cgroup where one can be written, else by waiting.
 
-A quota slows a container down at every moment, its start included. Waiting is the fallback: an answer is held back
-until the call has taken as long as it would have on the share. Neither touches what is learnt.
+A quota slows a container down at every moment, also while it starts. Waiting is the fallback: an answer is delayed
+until the call has taken as long as it would have on the share. Neither changes the learnt weights.
 Kernel documentation: ``scheduler/sched-bwc.rst``, ``cgroup-v2.rst``.
 """
 

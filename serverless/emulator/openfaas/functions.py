@@ -29,7 +29,7 @@ INTERNAL = "X-OpenFaaS-Internal"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SCALE_MAX = 20  # OpenFaaS's default of com.openfaas.scale.max
 _READY_POLL_S = 0.02
-_READY_WITHIN_S = 100.0  # the gateway holds a request for 1,000 looks at 0.1 s
+_READY_WITHIN_S = 100.0  # the gateway looks 1,000 times, every 0.1 s
 
 
 @dataclass(frozen=True)

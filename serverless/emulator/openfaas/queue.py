@@ -1,7 +1,7 @@
 """Asynchronous invocations of the embedded OpenFaaS: queued in memory, answered to ``X-Callback-Url``.
 
-After openfaas/nats-queue-worker, whose queue is NATS and whose worker takes one request at a time unless it is told
-otherwise; here work on each request starts immediately.
+After openfaas/nats-queue-worker, whose queue is NATS and whose worker takes one request at a time by default; here
+work on each request starts immediately.
 """
 
 from __future__ import annotations

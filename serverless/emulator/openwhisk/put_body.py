@@ -34,7 +34,7 @@ class PutBody:
     settings: EmulatorSettings
 
     def field(self, name: str, kind: type, default: Any) -> Any:
-        """Return a field of JSON type ``kind``; null is as good as not there."""
+        """Return a field of JSON type ``kind``; null counts as a missing field."""
         value = self.body.get(name)
         if value is None:
             return default

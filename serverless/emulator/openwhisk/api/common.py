@@ -92,7 +92,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     Raises
     ------
     ApiError
-        400 for anything else, 408 if it does not arrive, 415 if it is not said to be JSON.
+        400 for anything else, 408 if it does not arrive, 415 if its content type is not JSON.
     """
     body = await received(request)
     if not body:
