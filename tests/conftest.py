@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -203,10 +204,26 @@ def row_makers() -> dict[str, Callable[..., Any]]:
     return {"runs": make_run, "rounds": make_round, "invocations": make_invocation, "samples": make_samples}
 
 
+@pytest.fixture(scope="session")
+def invented_experiments(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write experiments of invented numbers once each; nobody may change their folders."""
+
+    @cache
+    def write(seeds: tuple[int, ...], rounds: int, changes: frozenset[tuple[str, Any]]) -> Path:
+        return write_experiment(tmp_path_factory.mktemp("experiments") / "invented", seeds, rounds, **dict(changes))
+
+    return write
+
+
 @pytest.fixture
-def make_experiment(tmp_path: Path) -> Callable[..., Path]:
-    """Write an experiment of three backends with invented numbers; return its folder, tables collected."""
-    return partial(write_experiment, tmp_path / "invented")
+def make_experiment(tmp_path: Path, invented_experiments: Callable[..., Path]) -> Callable[..., Path]:
+    """Give an experiment of three backends with invented numbers; return its folder, tables collected."""
+
+    def make(seeds: Iterable[int] = (0,), rounds: int = 3, **changes: Any) -> Path:
+        written = invented_experiments(tuple(seeds), rounds, frozenset(changes.items()))
+        return shutil.copytree(written, tmp_path / "invented", dirs_exist_ok=True)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -20,6 +22,7 @@ from experiments.config.plan import RunPlan, plan_runs
 from experiments.config.schema import CONFIGS
 from experiments.runs.run_files import Identity, RunFile
 from metrics.collect.provenance import collect_provenance
+from metrics.collect.tables import load
 from task.data import DataSettings
 from tests.support.tiers import starts
 
@@ -64,24 +67,27 @@ def fake_command(monkeypatch: pytest.MonkeyPatch, row_makers: dict[str, Any]) ->
 QUICK = {"model": "mlp50", "figures": "false"}
 
 
+def begin(folder: Path, data_cache: Path, *words: str, log: str = "said") -> subprocess.Popen[bytes]:
+    """Start `python -m experiments.run +exp=smoke` in a folder; by default in NumPy, and without figures."""
+    chosen = {word.partition("=")[0] for word in words}
+    words = (*(f"{key}={value}" for key, value in QUICK.items() if key not in chosen), *words)
+    command = [sys.executable, "-m", "experiments.run", "+exp=smoke", f"data.cache={data_cache}", *words]
+    environment = os.environ | {"PYTHONPATH": str(CONFIGS.parent)}
+    with (folder / log).open("w") as said:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
+
+
 @pytest.fixture
 @starts("training")
 def start(tmp_path: Path, mnist_settings: DataSettings) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start `python -m experiments.run +exp=smoke` outside the repository; by default in NumPy, and without figures."""
+    """Start :func:`begin` in the test's own folder, outside the repository."""
     started = []
 
-    def begin(*words: str, log: str = "said") -> subprocess.Popen[bytes]:
-        chosen = {word.partition("=")[0] for word in words}
-        words = (*(f"{key}={value}" for key, value in QUICK.items() if key not in chosen), *words)
-        command = [sys.executable, "-m", "experiments.run", "+exp=smoke", f"data.cache={mnist_settings.cache}", *words]
-        environment = os.environ | {"PYTHONPATH": str(CONFIGS.parent)}
-        with (tmp_path / log).open("w") as said:
-            started.append(
-                subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=subprocess.STDOUT)
-            )
+    def begin_here(*words: str, log: str = "said") -> subprocess.Popen[bytes]:
+        started.append(begin(tmp_path, mnist_settings.cache, *words, log=log))
         return started[-1]
 
-    yield begin
+    yield begin_here
     for process in started:
         process.kill()
         process.wait()
@@ -97,6 +103,23 @@ def run(start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path) -> Callab
         return process.returncode, (tmp_path / "said").read_text()
 
     return finish
+
+
+@pytest.fixture(scope="module")
+@starts("training")
+def unbroken(
+    tmp_path_factory: pytest.TempPathFactory, mnist_settings: DataSettings
+) -> Callable[..., dict[str, pd.DataFrame]]:
+    """Return the tables of a run that nobody disturbed; tests that ask for the same run share it."""
+
+    @cache
+    def tables(*words: str) -> dict[str, pd.DataFrame]:
+        folder = tmp_path_factory.mktemp("unbroken")
+        code = begin(folder, mnist_settings.cache, *words, "out=unbroken").wait(timeout=300)
+        assert code == 0, (folder / "said").read_text()
+        return load(folder / "unbroken")
+
+    return tables
 
 
 @pytest.fixture

@@ -52,11 +52,10 @@ def assert_nothing_is_lost_or_doubled(tables, rounds):
     ("cut_off", "model"), [(kill_the_command, IN_NUMPY), (kill_the_run, IN_TENSORFLOW), (press_ctrl_c, IN_NUMPY)]
 )
 def test_the_bare_loop_goes_on_after_its_last_whole_round(
-    start, run, wait_for_rounds, child_of, tmp_path, nothing_survives, cut_off, model
+    start, run, unbroken, wait_for_rounds, child_of, tmp_path, nothing_survives, cut_off, model
 ):
     words = (*JOB, *model, "rounds=14")
-    assert run(*words, "out=unbroken")[0] == 0
-    unbroken = load(tmp_path / "unbroken")
+    expected = unbroken(*words)
 
     whole = []
     for count in (2, 5):
@@ -72,26 +71,26 @@ def test_the_bare_loop_goes_on_after_its_last_whole_round(
     assert code == 0, said
     assert f"goes on after round {whole[1]}" in said
     broken = load(tmp_path / "broken")
-    assert learnt(broken) == learnt(unbroken)
+    assert learnt(broken) == learnt(expected)
     assert_nothing_is_lost_or_doubled(broken, 14)
     assert broken["rounds"].part.value_counts().to_dict() == {0: whole[0], 1: whole[1] - whole[0], 2: 14 - whole[1]}
     (row,) = broken["runs"].to_dict("records")
     assert (row["status"], row["resumes"], row["rounds"]) == ("success", 2, 14)
-    assert row["setup_s"] > unbroken["runs"].setup_s[0]  # three starts
+    assert row["setup_s"] > expected["runs"].setup_s[0]  # three starts
     assert row["setup_s"] + row["learning_s"] + row["teardown_s"] <= row["wall_s"] + 1e-6
     if cut_off is kill_the_command:
         assert broken["runs"].cpu_s.isna().all()  # nobody was left to account for it
     else:
-        assert row["cpu_s"] > unbroken["runs"].cpu_s[0]
+        assert row["cpu_s"] > expected["runs"].cpu_s[0]
     assert not (folder / "checkpoint").exists()  # it has done its duty
     assert not (tmp_path / "broken" / "earlier").exists()
 
 
 @pytest.mark.server
 @pytest.mark.parametrize("backend", ["openwhisk", "flower"])
-def test_other_backends_go_on_too(start, run, wait_for_rounds, tmp_path, nothing_survives, backend):
+def test_other_backends_go_on_too(start, run, unbroken, wait_for_rounds, tmp_path, nothing_survives, backend):
     words = (*JOB, *IN_TENSORFLOW, "rounds=5")
-    assert run(*words, "out=unbroken")[0] == 0
+    expected = unbroken(*words)
 
     process = start(*words, "out=broken", f"backends=[{backend}]")
     wait_for_rounds(tmp_path / "broken", 2, process)
@@ -103,7 +102,7 @@ def test_other_backends_go_on_too(start, run, wait_for_rounds, tmp_path, nothing
     assert code == 0, said
     assert "goes on after round" in said
     broken = load(tmp_path / "broken")
-    assert learnt(broken) == learnt(load(tmp_path / "unbroken"))
+    assert learnt(broken) == learnt(expected)
     assert_nothing_is_lost_or_doubled(broken, 5)
     assert broken["runs"].resumes.tolist() == [1]
     assert set(broken["rounds"].part) == {0, 1}
@@ -131,9 +130,11 @@ def status(folder):
     return done.stdout
 
 
-def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(start, run, wait_for_rounds, child_of, tmp_path):
+def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(
+    start, run, unbroken, wait_for_rounds, child_of, tmp_path
+):
     words = ("-m", "clients_per_round=1,2", "rounds=100")
-    assert run(*words, "out=unbroken")[0] == 0
+    expected = unbroken(*words)
     first, second = (tmp_path / "broken" / f"clients_per_round={count}" for count in (1, 2))
 
     process = start(*words, "out=broken")
@@ -156,10 +157,10 @@ def test_a_killed_sweep_goes_on_and_its_tables_hold_every_cell(start, run, wait_
     assert "To go on: python -m experiments.run +exp=smoke" in after
     assert "2 of 2 cells done" in status(tmp_path / "broken")
     assert {path: path.read_bytes() for path in first.glob("runs/*/r*.jsonl")} == kept
-    unbroken, broken = load(tmp_path / "unbroken"), load(tmp_path / "broken")
+    broken = load(tmp_path / "broken")
     keys = ["run_id", "final_weights_sha256"]
     assert broken["runs"][keys].sort_values("run_id").values.tolist() == (
-        unbroken["runs"][keys].sort_values("run_id").values.tolist()
+        expected["runs"][keys].sort_values("run_id").values.tolist()
     )
     assert sorted(broken["runs"].resumes) == [0, 1]
     assert not broken["rounds"].duplicated(["run_id", "server_round"]).any()
