@@ -9,8 +9,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 PACKAGES := --constraint constraints.txt --editable '.[dev]'
 TESTS ?= tests
-# Each worker takes whole files, so that the tests of a file share its servers.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 20 $(TESTS)
+# Each worker begins with half of the tests, file by file, so that the tests of a file share its servers; whoever has
+# done its own takes over from the other one.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20 $(TESTS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # without compiled bytecode, each process that imports TensorFlow takes 8 s longer
 
@@ -22,8 +23,8 @@ help: ## List the targets
 demo: $(READY) data ## Set up, then compare Flower with OpenWhisk functions on real MNIST (a few minutes)
 	$(BIN)/python -m experiments.run +exp=quickstart
 
-unit: $(READY) data ## The tests that start no server and no training (a minute)
-	$(PYTEST) -m "not (server or training or fault or exhaustive)"
+unit: $(READY) data ## The tests that start no server and no training, and compute for less than a second each (a minute)
+	$(PYTEST) -m "not (server or training or slow or fault or exhaustive)"
 
 test: check data ## Set up, then run `check` and all tests but those that only test-all runs (12 minutes)
 	$(PYTEST) -m "not (fault or exhaustive)"

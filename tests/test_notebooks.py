@@ -10,6 +10,8 @@ import pytest
 
 from metrics.collect.tables import load
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SMOKE = NOTEBOOKS / "data" / "smoke"
 

@@ -14,7 +14,12 @@ from experiments.figures import main
 from metrics.collect.tables import collect
 from metrics.plots import FIGURES
 
-EVIDENCE = sorted((Path(__file__).resolve().parents[2] / "results" / "evidence").iterdir())
+pytestmark = pytest.mark.slow
+
+KEPT = [
+    pytest.param(folder, id=folder.name, marks=() if folder.name == "quickstart" else pytest.mark.exhaustive)
+    for folder in sorted((Path(__file__).resolve().parents[2] / "results" / "evidence").iterdir())
+]
 
 
 def test_every_figure_is_drawn_and_named_or_skipped_with_a_reason(
@@ -151,8 +156,7 @@ def test_figures_need_neither_tensorflow_nor_a_backend(make_experiment: Callable
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("folder", EVIDENCE, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", KEPT)
 def test_kept_results_are_still_drawn_whatever_columns_came_later(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

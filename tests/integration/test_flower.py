@@ -61,8 +61,11 @@ def recorder(tmp_path: Path) -> Callable[[str], Recorder]:
 
 @pytest.mark.parametrize(
     ("job", "runtime"),
-    [(SOME_OF_TEN, "simulation"), (STATEFUL, "simulation"), (STATEFUL, "deployment")],
-    ids=["some-of-ten", "stateful", "stateful-deployed"],
+    [
+        pytest.param(SOME_OF_TEN, "simulation", id="some-of-ten", marks=pytest.mark.exhaustive),
+        pytest.param(STATEFUL, "simulation", id="stateful"),
+        pytest.param(STATEFUL, "deployment", id="stateful-deployed"),
+    ],
 )
 def test_it_learns_what_the_bare_loop_learns(recorder, job, runtime):
     bare, federated = recorder("bare"), recorder("federated")
@@ -121,7 +124,11 @@ def test_a_killed_server_fails_the_run_and_does_not_hang_it(recorder):
     assert killed.rounds, "the finished rounds are kept"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive), signal.SIGKILL],
+    ids=lambda number: number.name,
+)
 def test_nothing_outlives_the_process_that_called_it(tmp_path, number):
     script = f"""
 import signal, sys

@@ -29,11 +29,13 @@ CASES = {
     "deadline, seed 1": (Deadline(0.02, 1), replace(SMALL, seed=1)),
     "first 2 of 3 with TensorFlow": (FirstK(2), replace(SMALL, model="nn", clients_per_round=3, rounds=2)),
 }
+EXAMPLES = ("first 3 of 5, seed 1, kept states", "deadline, seed 0")
+OTHERS = [pytest.param(name, marks=pytest.mark.exhaustive) for name in CASES if name not in EXAMPLES]
 
 
 @pytest.mark.server
 @pytest.mark.training
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*EXAMPLES, *OTHERS])
 def test_the_weights_are_those_of_the_updates_that_counted_and_every_attempt_has_its_row(
     case, mnist_settings, tmp_path
 ):

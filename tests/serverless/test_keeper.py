@@ -247,6 +247,7 @@ def test_optimizer_states_go_on_only_for_clients_that_counted(learn, small_mnist
     assert last not in run.check(small_mnist)[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     policy=st.one_of(

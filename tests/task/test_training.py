@@ -43,7 +43,10 @@ def update(job, data, client_id=0, server_round=1, weights=None, state=None):
 @pytest.mark.training
 @pytest.mark.parametrize("model", ["nn", "cnn", "mlp50"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "nadam"])
-@pytest.mark.parametrize("num_examples", [60, 57], ids=["whole batches", "last batch short"])
+@pytest.mark.parametrize(
+    "num_examples",
+    [pytest.param(60, id="whole batches", marks=pytest.mark.exhaustive), pytest.param(57, id="last batch short")],
+)
 def test_one_epoch_equals_keras_fit(model, optimizer, num_examples, client_data):
     import keras
 

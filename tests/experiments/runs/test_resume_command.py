@@ -49,7 +49,12 @@ def assert_nothing_is_lost_or_doubled(tables, rounds):
 
 
 @pytest.mark.parametrize(
-    ("cut_off", "model"), [(kill_the_command, IN_NUMPY), (kill_the_run, IN_TENSORFLOW), (press_ctrl_c, IN_NUMPY)]
+    ("cut_off", "model"),
+    [
+        (kill_the_command, IN_NUMPY),
+        pytest.param(kill_the_run, IN_TENSORFLOW, marks=pytest.mark.exhaustive),
+        pytest.param(press_ctrl_c, IN_NUMPY, marks=pytest.mark.exhaustive),
+    ],
 )
 def test_the_bare_loop_goes_on_after_its_last_whole_round(
     start, run, unbroken, wait_for_rounds, child_of, tmp_path, nothing_survives, cut_off, model
@@ -87,7 +92,7 @@ def test_the_bare_loop_goes_on_after_its_last_whole_round(
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("backend", ["openwhisk", "flower"])
+@pytest.mark.parametrize("backend", ["openwhisk", pytest.param("flower", marks=pytest.mark.exhaustive)])
 def test_other_backends_go_on_too(start, run, unbroken, wait_for_rounds, tmp_path, nothing_survives, backend):
     words = (*JOB, *IN_TENSORFLOW, "rounds=5")
     expected = unbroken(*words)

@@ -19,7 +19,7 @@ from metrics.collect.row_files import read_run
 from metrics.collect.row_types import RoundRow
 from task import weights
 
-pytestmark = pytest.mark.usefixtures("nothing_survives")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_survives")]
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,8 @@ from metrics.plots import FIGURES, FORMATS, NoDataError, faults, save
 from metrics.plots.cpu_memory import usage_by_role
 from metrics.plots.parts import style
 
+pytestmark = pytest.mark.slow
+
 Makers = dict[str, Callable[..., Any]]
 Tables = dict[str, pd.DataFrame]
 

@@ -20,6 +20,8 @@ from metrics.report.difference_tables import paired_tests
 from metrics.report.findings import find
 from metrics.report.report import finish, show
 
+pytestmark = pytest.mark.slow
+
 Makers = dict[str, Callable[..., Any]]
 Experiment = Callable[..., Path]
 

@@ -38,6 +38,7 @@ histories = st.lists(
 )
 
 
+@pytest.mark.slow
 @few
 @given(history=histories, per_round=st.integers(1, 12), seed=st.integers(0, 5))
 def test_any_durations_and_misses_give_as_many_clients_as_wanted_each_once(history, per_round, seed):
@@ -51,6 +52,7 @@ def test_any_durations_and_misses_give_as_many_clients_as_wanted_each_once(histo
         selector.note(server_round, {client: durations[client] for client in chosen if durations[client] is not None})
 
 
+@pytest.mark.slow
 @few
 @given(history=histories, cut=st.integers(0, 8))
 def test_a_run_that_goes_on_chooses_what_it_would_have_chosen(history, cut):
@@ -86,12 +88,14 @@ def test_within_a_group_those_come_first_that_were_asked_least():
     assert max(fast) - min(fast) <= 1
 
 
+@pytest.mark.slow
 def test_the_seed_and_the_durations_decide_and_nothing_else():
     assert run(JOB, 10) == run(JOB, 10)
     assert run(JOB, 10)[0] != run(replace(JOB, seed=6), 10)[0]
     assert run(JOB, 10)[0] != run(JOB, 10, lambda client, server_round: seconds(11 - client))[0]
 
 
+@pytest.mark.slow
 @few
 @given(history=histories, power=st.integers(-6, 6))
 def test_in_other_units_of_time_the_same_clients_are_chosen(history, power):
@@ -115,6 +119,7 @@ def test_one_that_misses_sits_out_twice_as_long_each_time_and_comes_back():
     assert not past.sits_out_in(15)
 
 
+@pytest.mark.slow
 def test_who_sits_out_is_asked_only_when_all_others_are_too_few():
     def misses(client, server_round):
         return client == 0
@@ -126,6 +131,7 @@ def test_who_sits_out_is_asked_only_when_all_others_are_too_few():
     assert all(clients == (0, 1, 2, 3) for clients in everybody)
 
 
+@pytest.mark.slow
 def test_misses_make_a_fast_client_a_slow_one():
     """Client 0 is as fast as the others when it answers, but it misses every other time: others go before it."""
     job = replace(JOB, clients=6, clients_per_round=2, rounds=40)

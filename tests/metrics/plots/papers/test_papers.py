@@ -19,6 +19,8 @@ from metrics.plots import FIGURES, NoDataError, save
 from metrics.plots.parts import style
 from metrics.published import CHADHA, RGG, grid, rounds, rounds_to_target
 
+pytestmark = pytest.mark.slow
+
 Makers = dict[str, Callable[..., Any]]
 Tables = dict[str, pd.DataFrame]
 Experiment = Callable[..., Path]
