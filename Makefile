@@ -24,7 +24,7 @@ demo: $(READY) data ## Set up, then compare Flower with OpenWhisk functions on r
 	$(BIN)/python -m experiments.run +exp=quickstart
 
 unit: $(READY) data ## The tests that start no server and no training, and compute for less than a second each (a minute)
-	$(PYTEST) -m "not (server or training or slow or fault or exhaustive)"
+	$(PYTEST) --hypothesis-profile quick -m "not (server or training or slow or fault or exhaustive)"
 
 test: check data ## Set up, then run `check` and all tests but those that only test-all runs (12 minutes)
 	$(PYTEST) -m "not (fault or exhaustive)"

@@ -32,6 +32,7 @@ MIB = 2**20
 pytest_plugins = ["tests.support.survivors"]
 
 settings.register_profile("house", deadline=None)  # a shared machine may stall; no test depends on time
+settings.register_profile("quick", deadline=None, max_examples=20)  # of `make unit`; `make test` looks at 100
 settings.load_profile("house")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it in a background job: tests send Ctrl-C

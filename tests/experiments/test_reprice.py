@@ -22,6 +22,8 @@ from metrics.collect.cost_table import COLUMNS, COST
 from metrics.collect.tables import collect, load
 from metrics.cost.prices import Billing
 
+pytestmark = pytest.mark.slow
+
 Experiment = Callable[..., Path]
 PRICED = [name for name in options("pricing") if name != "azure_functions"]
 

@@ -57,6 +57,7 @@ def test_experiments_are_not_among_the_defaults_so_that_plus_exp_works():
     assert "exp" not in {key for entry in defaults if not isinstance(entry, str) for key in entry}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [group for group in groups() if group != "exp"])
 def test_every_option_of_every_group_is_valid(group, monkeypatch):
     credentials_are_set(monkeypatch)

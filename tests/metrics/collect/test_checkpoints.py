@@ -14,6 +14,8 @@ from metrics.collect import checkpoints
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_files import append, read_run
 
+pytestmark = pytest.mark.slow
+
 Makers = dict[str, Callable[..., Any]]
 ROUNDS = 3
 

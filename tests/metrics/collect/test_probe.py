@@ -11,6 +11,8 @@ import pytest
 
 from metrics.collect.probe import Probe, Span, WorkReport
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 
 

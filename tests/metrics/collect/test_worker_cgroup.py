@@ -17,6 +17,8 @@ from machine.cgroups import cgroup_folders
 from metrics.collect import worker_cgroup
 from metrics.collect.worker_cgroup import GroupMeter
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 FILES = {"cpuacct": ("cpuacct.usage", "cpu.stat"), "memory": ("memory.max_usage_in_bytes", "memory.peak")}
 

