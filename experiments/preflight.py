@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _cells(words: list[str], *, multirun: bool) -> list[Cell]:
     """Compose the configurations, as if the functions were the only system of each; those that ask the same, once."""
-    from experiments.config.compose import compose_cells  # noqa: PLC0415 - --help needs none of it
+    from experiments.config.compose import compose_cells  # noqa: PLC0415 - --help does without Hydra
 
     able = [name for name, platform in platforms().items() if platform.examines]
     chosen = next((word.removeprefix("platform=") for word in words if word.startswith("platform=")), able[0])
@@ -72,7 +72,7 @@ def _cells(words: list[str], *, multirun: bool) -> list[Cell]:
 
 def check(cell: Cell, console: Console) -> int:
     """Print the findings of one configuration as they come; return the exit code."""
-    from experiments.config import backend_settings  # noqa: PLC0415 - a mistyped key is told at once
+    from experiments.config import backend_settings  # noqa: PLC0415 - --help does without its backends
 
     config = cell.config
     examine = load(descriptor(config.platform.name).examines or "")

@@ -61,7 +61,7 @@ def _run(asked: argparse.Namespace) -> int:
 
     from rich.console import Console  # noqa: PLC0415 - a wrong configuration is reported without it
 
-    from experiments.runs.sweep import run_cells  # noqa: PLC0415 - pandas: half a second, as above
+    from experiments.runs.sweep import run_cells  # noqa: PLC0415 - pandas as well
 
     return run_cells(cells, Console(highlight=False))
 

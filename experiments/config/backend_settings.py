@@ -6,13 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from baselines.flower.settings import FlowerSettings, check
 from experiments.config.errors import ConfigError
 from experiments.config.platform import absolute, platform_settings
 from experiments.config.schema import ClusterConfig, ExperimentConfig, StoreConfig
 from experiments.config.topology import invoker_spec, invokers_mb
 from machine.resources import usable_cores, usable_memory_bytes
+from serverless.platforms.protocol import FunctionSpec
 from serverless.rounds import ROUND_POLICIES, policy_parameters
 from serverless.storage import DirectorySettings, MinioSettings
+from task.data import DataSettings
 from task.job import (
     FederatedJob,
     OptimizerStatePolicy,
@@ -22,13 +25,11 @@ from task.job import (
 )
 
 if TYPE_CHECKING:
-    from baselines.flower import FlowerSettings
     from baselines.inprocess import InprocessSettings
     from serverless.cluster import ClusterSettings
     from serverless.keeper import ServerlessSettings
     from serverless.rounds.round_policies import RoundPolicy
     from serverless.storage import StoreSettings
-    from task.data import DataSettings
 
 _POOL_SHARE = 0.8  # of the machine's memory for containers: the keeper, the server and the store need some, too
 
@@ -68,8 +69,6 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
 
 def data_settings(config: ExperimentConfig) -> DataSettings:
     """Return where the images are."""
-    from task.data import DataSettings  # noqa: PLC0415 - NumPy: a wrong value is reported without it
-
     return DataSettings(cache=absolute(config.data.cache) or Path(), path=absolute(config.data.path))
 
 
@@ -87,8 +86,8 @@ def in_flight(config: ExperimentConfig) -> int:
 def pool_memory_mb(config: ExperimentConfig) -> int:
     """Return the memory of all containers of the embedded server together, MiB.
 
-    Where rounds leave stragglers behind there is room for two rounds' clients, as far as the machine has it; more than
-    it has would wait in the server's queue, as on a cluster that is full.
+    Where rounds leave stragglers behind, it is enough for the clients of two rounds, as far as the machine has it. More
+    clients wait in the server's queue, as on a cluster that is full.
     """
     platform = config.platform
     if platform.pool_memory_mb:
@@ -97,9 +96,9 @@ def pool_memory_mb(config: ExperimentConfig) -> int:
     if config.round_policy.name == "wait_all":
         others = one_round + platform.aggregator.memory_mb
         return others + invokers_mb(config, in_flight(config), others, _POOL_SHARE)
-    room = int(_POOL_SHARE * usable_memory_bytes()) // 2**20
+    free_mb = int(_POOL_SHARE * usable_memory_bytes()) // 2**20
     least = platform.client.memory_mb + platform.aggregator.memory_mb
-    return max(least, min(2 * one_round + platform.aggregator.memory_mb, room))
+    return max(least, min(2 * one_round + platform.aggregator.memory_mb, free_mb))
 
 
 def round_policy(config: ExperimentConfig) -> RoundPolicy:
@@ -110,7 +109,7 @@ def round_policy(config: ExperimentConfig) -> RoundPolicy:
 
 def inprocess(config: ExperimentConfig, directory: Path) -> InprocessSettings:
     """Return the settings of the bare loop."""
-    from baselines.inprocess import InprocessSettings  # noqa: PLC0415 - pandas: half a second
+    from baselines.inprocess import InprocessSettings  # noqa: PLC0415 - PyArrow: a wrong value is reported without it
 
     return InprocessSettings(workers=workers(config), data=data_settings(config))
 
@@ -146,8 +145,6 @@ def on_a_platform(config: ExperimentConfig) -> Placement:
 
 def flower(config: ExperimentConfig, directory: Path) -> FlowerSettings:
     """Return the settings of Flower."""
-    from baselines.flower import FlowerSettings  # noqa: PLC0415 - NumPy: a wrong value is reported without it
-
     return FlowerSettings(
         data=data_settings(config),
         workers=workers(config),
@@ -159,8 +156,6 @@ def flower(config: ExperimentConfig, directory: Path) -> FlowerSettings:
 
 def check_flower(job: FederatedJob, config: ExperimentConfig) -> None:
     """Refuse a federation that does not fit on one machine."""
-    from baselines.flower.settings import check  # noqa: PLC0415 - NumPy: a wrong value is reported without it
-
     try:
         check(job, flower(config, Path()))
     except ValueError as error:
@@ -173,9 +168,8 @@ def anything_goes(job: FederatedJob, config: ExperimentConfig) -> None:
 
 def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
     """Return the settings of the function keeper."""
-    from serverless.invocations.dispatcher import Retries  # noqa: PLC0415 - pandas: half a second
-    from serverless.keeper import ServerlessSettings  # noqa: PLC0415 - pandas as well
-    from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415 - NumPy
+    from serverless.invocations.dispatcher import Retries  # noqa: PLC0415 - PyArrow: a wrong value is reported without it
+    from serverless.keeper import ServerlessSettings  # noqa: PLC0415 - PyArrow as well
     from serverless.register.database import RegisterSettings  # noqa: PLC0415 - SQLAlchemy: 0.2 s
 
     platform = config.platform
@@ -201,7 +195,7 @@ def serverless(config: ExperimentConfig, directory: Path) -> ServerlessSettings:
 
 
 def _cluster(cluster: ClusterConfig) -> ClusterSettings | None:
-    from serverless.cluster import ClusterSettings  # noqa: PLC0415 - pandas: half a second
+    from serverless.cluster import ClusterSettings  # noqa: PLC0415 - PyArrow: a wrong value is reported without it
 
     if cluster.name == "none":
         return None

@@ -18,7 +18,7 @@ from experiments.config.platform import FABRIC
 from experiments.config.schema import ExperimentConfig
 from serverless.platforms.registry import platforms
 
-if TYPE_CHECKING:  # a mistyped key is told without waiting for pandas
+if TYPE_CHECKING:  # a mistyped key is reported without waiting for pandas
     from metrics.collect.recorder import Recorder
     from task.job import FederatedJob
     from task.weights import Weights

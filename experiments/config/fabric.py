@@ -18,10 +18,14 @@ from experiments.config.overrides import options
 from experiments.config.platform import FABRIC, platform_problems, platform_settings
 from experiments.config.schema import CONFIGS, ExperimentConfig, GroupConfig, PlatformConfig
 from metrics.cost.prices import OWN_BOARD
+from serverless.emulator.containers.cpu_shares import available
+from serverless.fabric.groups import Fabric, Group
+from serverless.fabric.settings import FabricSettings, SiteSettings
+from serverless.platforms.protocol import FunctionSpec
 from serverless.platforms.registry import descriptor, platforms
+from serverless.platforms.settings import Pace
 
 if TYPE_CHECKING:
-    from serverless.fabric.settings import FabricSettings, SiteSettings
     from serverless.settings import ServerlessSettings
 
 _PRICED_AS = "pricing"  # a key of the group that says nothing of how it runs
@@ -97,9 +101,6 @@ def _platform(group: GroupConfig) -> PlatformConfig:
 
 def fabric_settings(config: ExperimentConfig, out_at_once: int) -> FabricSettings | None:
     """Return the fabric of a valid configuration; ``None`` if it has none."""
-    from serverless.fabric.groups import Fabric  # noqa: PLC0415 - only if it is asked for
-    from serverless.fabric.settings import FabricSettings  # noqa: PLC0415
-
     if not config.fabric.groups:
         return None
     sites = tuple(_site(name, config, out_at_once) for name in config.fabric.groups)
@@ -127,11 +128,6 @@ def on_a_fabric(config: ExperimentConfig) -> Placement:
 
 
 def _site(name: str, config: ExperimentConfig, out_at_once: int) -> SiteSettings:
-    from serverless.fabric.groups import Group  # noqa: PLC0415 - only if it is asked for
-    from serverless.fabric.settings import SiteSettings  # noqa: PLC0415
-    from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415
-    from serverless.platforms.settings import Pace  # noqa: PLC0415
-
     group = config.fabric.groups[name]
     alone = replace(config, platform=_platform(group))
     pool_mb = out_at_once * group.memory_mb + config.platform.aggregator.memory_mb
@@ -146,6 +142,4 @@ def _site(name: str, config: ExperimentConfig, out_at_once: int) -> SiteSettings
 
 @cache
 def _enforcement() -> Any:
-    from serverless.emulator.containers.cpu_shares import available  # noqa: PLC0415 - only if it is asked for
-
     return asyncio.run(available())

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from experiments.config.errors import wrong
 from experiments.config.platform import FABRIC
 from experiments.config.schema import ExperimentConfig
 from machine.resources import usable_memory_bytes
+from serverless.platforms.protocol import FunctionSpec
 from serverless.platforms.registry import platforms
-
-if TYPE_CHECKING:
-    from serverless.platforms.protocol import FunctionSpec
 
 
 def topology_problems(config: ExperimentConfig, in_flight: int) -> Iterator[str]:
@@ -47,7 +44,7 @@ def _backend_problems(config: ExperimentConfig) -> Iterator[str]:
 
 
 def _limit_problems(config: ExperimentConfig, in_flight: int) -> Iterator[str]:
-    """Tell invokers that cannot outlast their clients, and a pool in which they would leave them no room."""
+    """Yield a line for invokers that end before their clients, and for a pool that is too small for both."""
     timeout_s, least_s = config.topology.invoker_timeout_s, config.platform.client.timeout_s
     if timeout_s is not None and timeout_s < least_s:
         allowed = f"must be platform.client.timeout_s={least_s:g} at least, because an invoker waits for its client"
@@ -61,8 +58,6 @@ def _limit_problems(config: ExperimentConfig, in_flight: int) -> Iterator[str]:
 
 def invoker_spec(config: ExperimentConfig) -> FunctionSpec | None:
     """Return the limits of invokers; ``None`` if there are none."""
-    from serverless.platforms.protocol import FunctionSpec  # noqa: PLC0415 - only if it is asked for
-
     memory_mb, timeout_s = config.topology.invoker_memory_mb, config.topology.invoker_timeout_s
     return None if memory_mb is None or timeout_s is None else FunctionSpec("invoker", memory_mb, timeout_s)
 
@@ -70,9 +65,9 @@ def invoker_spec(config: ExperimentConfig) -> FunctionSpec | None:
 def invokers_mb(config: ExperimentConfig, in_flight: int, others_mb: int, share: float) -> int:
     """Return the memory of the embedded server's pool for invokers, MiB.
 
-    Each client has an invoker of its own, which stays warm as on a platform that is large enough: there is room for all
-    of them as far as the machine has it, and for twice as many as are busy at once in any case, so that a new one takes
-    the place of an idle one of its kind and not of a client's or the aggregator's.
+    Each client has an invoker of its own, which stays warm as on a platform that is large enough: the pool has memory
+    for all of them as far as the machine has it, and for twice as many as are busy at once in any case, so that a new
+    one takes the place of an idle one of its kind and not of a client's or the aggregator's.
 
     Parameters
     ----------
@@ -84,6 +79,6 @@ def invokers_mb(config: ExperimentConfig, in_flight: int, others_mb: int, share:
     memory_mb = config.topology.invoker_memory_mb
     if memory_mb is None:
         return 0
-    room = int(share * usable_memory_bytes()) // 2**20 - others_mb
-    count = max(2 * in_flight, min(config.clients, room // memory_mb))
+    free_mb = int(share * usable_memory_bytes()) // 2**20 - others_mb
+    count = max(2 * in_flight, min(config.clients, free_mb // memory_mb))
     return count * memory_mb

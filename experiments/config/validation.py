@@ -28,7 +28,7 @@ def validate(config: ExperimentConfig) -> None:
     Raises
     ------
     ConfigError
-        It holds one line per problem: the key, its value, and what is allowed.
+        It has one line per problem: the key, its value, and what is allowed.
     """
     problems = [*bound_problems(config), *_registered(config), *_combinations(config), *_prices(config)]
     if problems:
