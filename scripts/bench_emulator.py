@@ -18,14 +18,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import requests
 
 from serverless.emulator.launcher import EmulatorHandle, start_emulator
-from serverless.emulator.settings import EmulatorSettings, StemCells
+from serverless.emulator.settings import EmulatorSettings
 
 TRIVIAL = "def main(args):\n    return {'ok': True}\n"
 ANSWER = json.dumps({"ok": True}).encode()
@@ -118,12 +117,11 @@ class Bench:
         assert answer.status_code == 200, answer.text
         assert answer.json() == {"ok": True}
 
-    def first_calls(self, what: str, starts: int, pause_s: float = 0.0) -> None:
-        """Time first calls, each in a container that has not run the action, ``pause_s`` apart."""
+    def first_calls(self, what: str, starts: int) -> None:
+        """Time first calls, each in a container that has not run the action."""
         seconds = []
         for _ in range(starts):
             self.put("trivial")  # a new revision: nothing warm serves it
-            time.sleep(pause_s)
             start = time.perf_counter()
             self.blocking(self.session)
             seconds.append(time.perf_counter() - start)
@@ -194,12 +192,6 @@ def main() -> None:
         measure("warm blocking, one after the other", bench.blocking, bench.new_session, options.calls, 1)
         bench.wake_up(settings.pause_after_s, 5)
         bench.queue(options.queued, options.workers)
-    stem_cells = (StemCells("python:3", memory_mb=128, count=2),)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        start_emulator(replace(settings, stem_cells=stem_cells), Path(folder, "emulator.log")) as handle,
-    ):
-        Bench(handle).first_calls("start in a pre-warmed container", 10, pause_s=0.5)
 
 
 if __name__ == "__main__":

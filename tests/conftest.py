@@ -314,6 +314,7 @@ _WORK: dict[str, dict[str, Any]] = {
     "openwhisk": {
         "function_s": 0.5,
         "provider_s": 0.55,
+        "provider_start": "reported",
         "client_s": 0.6,
         "activation_id": "a",
         "platform": "openwhisk",

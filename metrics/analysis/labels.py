@@ -21,7 +21,6 @@ from metrics.analysis.run_choices import (
 )
 from metrics.analysis.statistics import records
 
-BACKENDS = ("inprocess", "flower", "openwhisk", "openfaas", "google", "fabric")  # the order in which they are shown
 BASELINE = "inprocess"
 PAIRED_BY = ("cell", "seed", "workers", "threads_per_client")
 
@@ -78,11 +77,16 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     varying = _varying(chosen)
     labelled["cell"] = [_describe(row, varying) for row in chosen]
     labelled["system"] = _systems(labelled)
-    rank = {backend: place for place, backend in enumerate(BACKENDS)}
-    labelled["_rank"] = labelled["backend"].map(lambda backend: rank.get(backend, len(rank)))
+    labelled["_rank"] = _rank(labelled)
     numeric = [name for name in varying if labelled[name].dtype.kind in "if"]  # 3, 6, 12: not as text
-    order = [*numeric, "cell", "_rank", "function_memory_mb", "system", "seed", "run_id"]
+    order = [*numeric, "cell", "_rank", "backend", "function_memory_mb", "system", "seed", "run_id"]
     return labelled.sort_values(order, ignore_index=True).drop(columns="_rank")
+
+
+def _rank(runs: pd.DataFrame) -> pd.Series[int]:
+    """Return the order in which runs are shown: the baseline, others without functions, platforms, then fabrics."""
+    on_functions, is_platform = runs["platform"].notna(), runs["platform"] == runs["backend"]
+    return 1 + on_functions.astype(int) + (on_functions & ~is_platform) - (runs["backend"] == BASELINE)
 
 
 def _beside_functions(runs: pd.DataFrame) -> pd.DataFrame:

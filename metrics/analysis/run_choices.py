@@ -48,10 +48,10 @@ def selection(runs: pd.DataFrame) -> pd.Series[str]:
 def topology(runs: pd.DataFrame) -> pd.Series[str]:
     """Return who invoked each run's clients, ``direct`` or ``fedkeeper``; older runs, and other systems, know no other.
 
-    Only functions on OpenWhisk have a choice: where a run of another system stands beside them, it has none.
+    Only functions have a choice: where a run of another system stands beside them, it has none.
     """
     labels = [_at(config, "topology", "name") or "direct" for config in _configs(runs)]
-    return pd.Series(labels, index=runs.index, dtype="str").where(runs["backend"] == "openwhisk", "direct")
+    return pd.Series(labels, index=runs.index, dtype="str").where(runs["platform"].notna(), "direct")
 
 
 def waits_for_all(runs: pd.DataFrame) -> pd.Series[bool]:

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from machine.files import write_whole
-from metrics.collect.row_types import SCHEMA_VERSION, TABLES, Row
-from metrics.collect.schema import READABLE, defaults, new_names, schema, table_name
+from metrics.collect.row_types import SCHEMA_VERSION, TABLES, InvocationRow, Row
+from metrics.collect.schema import PROVIDER_STARTS, READABLE, defaults, new_names, schema, table_name
 
 RUNS = "runs"  # the folder of an experiment that has a folder for each of its runs
 
@@ -73,6 +73,8 @@ def read_rows(path: Path, row: type[Row]) -> pa.Table:
 def _up_to_date(values: dict[str, Any], row: type[Row]) -> dict[str, Any]:
     names = new_names(table_name(row), values)
     current = defaults(row) | {names.get(name, name): value for name, value in values.items()}
+    if row is InvocationRow and "provider_start" not in values:
+        current["provider_start"] = PROVIDER_STARTS.get(current["platform"])
     if current["schema_version"] in READABLE:
         current["schema_version"] = SCHEMA_VERSION
     return current

@@ -135,6 +135,7 @@ class InvocationRow:
     submitted_at: float
     client_s: float | None = None
     provider_s: float | None = None
+    provider_start: str | None = None  # reported: provider_s has init_s in it; excluded: it begins after a cold start
     function_s: float | None = None
     platform_wait_s: float | None = None
     init_s: float | None = None

@@ -17,6 +17,7 @@ import pyarrow as pa
 from metrics.collect.row_types import TABLES, Row
 
 READABLE = (1, 2)  # the versions that this code reads
+PROVIDER_STARTS = {"openwhisk": "reported", "openfaas": "excluded"}  # of rows without the column, by their platform
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 _SINCE_VERSION_2: Mapping[str, Mapping[str, str]] = {  # of each table: old name -> new name
     "runs": {"peak_memory_bytes": "peak_total_rss_bytes"},

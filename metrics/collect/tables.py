@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from metrics.collect.cost_table import COST
 from metrics.collect.row_files import RUNS, read_run
 from metrics.collect.row_types import SCHEMA_VERSION, TABLES
-from metrics.collect.schema import READABLE, defaults, new_names, schema
+from metrics.collect.schema import PROVIDER_STARTS, READABLE, defaults, new_names, schema
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -85,6 +85,9 @@ def _up_to_date(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.assign(schema_version=version)
     if name == COST:
         return frame if "fabric_group" in frame else frame.assign(fabric_group=pd.Series(dtype="str"))
+    if name == "invocations" and "provider_start" not in frame:
+        starts = pa.array([PROVIDER_STARTS.get(platform) for platform in frame["platform"]], pa.string())
+        frame = frame.assign(provider_start=starts.to_pandas().set_axis(frame.index))
     columns, values = schema(TABLES[name]), defaults(TABLES[name])
     younger = {
         column.name: pa.array([values[column.name]] * len(frame), column.type).to_pandas().set_axis(frame.index)

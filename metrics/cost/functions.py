@@ -12,7 +12,6 @@ Floats = NDArray[np.float64]
 
 _NS = 1_000_000_000
 _MIB = 2**20
-_START_APART = ("openfaas",)  # platforms whose duration begins when a container has the request
 _UNHEARD = ("no answer", "no record")
 UNITS = ("gb_s", "vcpu_s", "ghz_s", "requests")
 
@@ -106,7 +105,7 @@ def attempt_seconds(calls: pd.DataFrame) -> pd.Series[float]:
     """
     start = calls["cold_start_s"].astype("float64").fillna(0.0)
     own = calls["function_s"].astype("float64") + start
-    recorded = calls["provider_s"].astype("float64") + start.where(calls["platform"].isin(_START_APART), 0.0)
+    recorded = calls["provider_s"].astype("float64") + start.where(calls["provider_start"].eq("excluded"), 0.0)
     seconds: pd.Series[float] = recorded.fillna(own).fillna(calls["client_s"].astype("float64")).fillna(0.0)
     return seconds
 

@@ -87,7 +87,6 @@ async def serve(
             for name, runner in runners.items():
                 await runner.setup()
                 await web.SockSite(runner, listeners[name]).start()
-            pool.prewarm()
             yield Serving(api_host, memory.name, addresses)
         finally:
             await asyncio.gather(*(site.stop() for runner in runners.values() for site in list(runner.sites)))

@@ -15,25 +15,6 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class StemCells:
-    """Containers of one kind and memory limit that are started before anybody asks for them.
-
-    Parameters
-    ----------
-    kind
-        Kind of the actions that may take them, e.g. ``python:3``.
-    memory_mb
-        Memory limit of these actions, MiB.
-    count
-        How many wait at any time, as far as the pool's memory allows.
-    """
-
-    kind: str
-    memory_mb: int
-    count: int
-
-
-@dataclass(frozen=True)
 class EmulatorSettings:
     """Limits and pool of one embedded server.
 
@@ -67,8 +48,6 @@ class EmulatorSettings:
         that of nginx, the front of a cluster.
     pause_after_s, destroy_after_s
         Idle seconds after which a container is stopped (SIGSTOP), and ended.
-    stem_cells
-        Pre-warmed containers; none by default. They count towards the pool's memory and are not ended for room.
     pending_s
         Google only: seconds until a request without an instance is answered with 429 (Cloud Run: 10 at least).
     activations_kept
@@ -107,7 +86,6 @@ class EmulatorSettings:
     blocking_wait_s: float = 60.0
     pause_after_s: float = 10.0
     destroy_after_s: float = 600.0
-    stem_cells: tuple[StemCells, ...] = ()
     pending_s: float = 10.0
     activations_kept: int = 50_000
     memory_enforcement: MemoryEnforcement = "auto"
@@ -131,12 +109,6 @@ class EmulatorSettings:
                 names = tuple(dict.fromkeys((low, default, high)))
                 values = ", ".join(f"{name}={getattr(self, name)}" for name in names)
                 raise ValueError(f"emulator settings must keep {' <= '.join(names)}, got {values}")
-        taken_mb = sum(cells.memory_mb * cells.count for cells in self.stem_cells)
-        if taken_mb + self.memory_max_mb > self.pool_memory_mb:
-            raise ValueError(
-                f"emulator setting stem_cells takes {taken_mb} MiB of pool_memory_mb={self.pool_memory_mb}, which "
-                f"leaves no room for an action of memory_max_mb={self.memory_max_mb}: it would wait for ever"
-            )
         if self.memory_enforcement not in ("auto", "cgroup", "watchdog"):
             raise ValueError(
                 f"emulator setting memory_enforcement={self.memory_enforcement!r}: "
@@ -169,29 +141,8 @@ class EmulatorSettings:
             if isinstance(default, int | float) and not _is_number(value, whole=isinstance(default, int)):
                 kind = "whole number" if isinstance(default, int) else "number"
                 raise ValueError(f"emulator setting {name}={value!r}: must be a {kind}")
-        if "stem_cells" in values:
-            values["stem_cells"] = _stem_cells(values["stem_cells"])
         return cls(**values)
 
 
 def _is_number(value: object, *, whole: bool) -> bool:
     return isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-
-
-def _stem_cells(entries: object) -> tuple[StemCells, ...]:
-    kinds = {"kind": str, "memory_mb": int, "count": int}
-
-    def is_one(entry: object) -> bool:
-        return (
-            isinstance(entry, dict)
-            and entry.keys() == kinds.keys()
-            and all(type(entry[name]) is kind for name, kind in kinds.items())
-            and min(entry["memory_mb"], entry["count"]) > 0
-        )
-
-    if not (isinstance(entries, list) and all(map(is_one, entries))):
-        raise ValueError(
-            'emulator setting stem_cells must be a list of {"kind": "python:3", "memory_mb": 256, "count": 2} with '
-            f"numbers above 0, got {entries!r}"
-        )
-    return tuple(StemCells(**entry) for entry in entries)

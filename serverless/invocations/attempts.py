@@ -171,6 +171,7 @@ class Invoker:
             status="failed" if error_kind else "success",
             error_kind=error_kind or invocation.got_over,
             provider_s=invocation.provider_s,
+            provider_start=invocation.provider_start,
             platform_wait_s=invocation.wait_s,
             init_s=invocation.init_s,
             memory_limit_bytes=self.function.memory_mb * _MIB,

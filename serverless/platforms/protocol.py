@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:  # it imports NumPy, and a list of the platforms does not need that
     from task.models import EngineName
@@ -59,6 +59,9 @@ class Invocation:
         Whether the function may have run all the same (an answer that was lost).
     provider_s
         Duration by the platform's own clock, initialisation included, seconds.
+    provider_start
+        What ``provider_s`` says of a cold start: ``reported``, it includes ``init_s``; ``excluded``, it begins after
+        the start; ``None``, nothing.
     wait_s, init_s
         Seconds in the platform's queue, and initialising a new container (``None`` on a warm start).
     """
@@ -69,6 +72,7 @@ class Invocation:
     error: str | None = None
     may_have_run: bool = True
     provider_s: float | None = None
+    provider_start: Literal["reported", "excluded"] | None = None
     wait_s: float | None = None
     init_s: float | None = None
     got_over: str | None = None

@@ -13,7 +13,6 @@ import pandas as pd
 from metrics.analysis.checks.laws import LAWS
 from metrics.collect.tables import Tables
 
-_TELL_STARTS = ("openwhisk",)  # platforms whose records say of a cold start; OpenFaaS gives a duration alone
 _WHERE = ("run_id", "server_round", "function", "client_id", "attempt")
 
 
@@ -101,7 +100,7 @@ class ColdStarts:
 
 def cold_starts(invocations: pd.DataFrame) -> ColdStarts:
     """Compare the witnesses of all activations that have a record and a word of the function's own."""
-    said = invocations["provider_s"].notna() & invocations["platform"].isin(_TELL_STARTS)
+    said = invocations["provider_s"].notna() & invocations["provider_start"].eq("reported")
     seen = invocations[said & invocations["is_cold"].notna()]
     flag, record = seen["is_cold"].astype(bool), seen["init_s"].notna()
     return ColdStarts(len(seen), int((flag & record).sum()), int((flag & ~record).sum()), int((~flag & record).sum()))

@@ -18,7 +18,6 @@ DIRECT, FEDKEEPER = "direct", "fedkeeper"
 DIFFERENCE, RATIO = "difference", "ratio"
 MEASURES = {"median_round_s": "s", "median_round_function_usd": "usd", "usd_per_round": "usd"}
 _BY_USE = ("functions", "invokers", "aggregator")
-_BACKEND = "openwhisk"
 
 
 def topologies(tables: Tables) -> pd.DataFrame:
@@ -35,7 +34,8 @@ def topologies(tables: Tables) -> pd.DataFrame:
         ``usd_per_round``, all items, cold first rounds too.
     """
     runs = per_run(tables)
-    runs = runs[(runs["status"] == "success") & (runs["backend"] == _BACKEND)]
+    able = runs.loc[runs["topology"] == FEDKEEPER, "backend"]  # whose functions can invoke others
+    runs = runs[(runs["status"] == "success") & runs["backend"].isin(able)]
     function_usd = runs["run_id"].map(_function_usd(tables)).astype("float64")  # of no runs, not of text
     runs = runs.assign(median_round_function_usd=function_usd)
     latest = runs.drop_duplicates([*PAIRED_BY, "topology"], keep="last")

@@ -45,8 +45,7 @@ class Answer:
 class Container(asyncio.SubprocessProtocol):
     """One container: started, initialised once, run many times, stopped while idle, destroyed.
 
-    It serves the one revision of the one action that it was started for; a pre-warmed one is started for a kind of
-    action and gets its ``action`` later.
+    It serves the one revision of the one action that it was started for.
     """
 
     def __init__(self, host: ContainerHost, action: Workload) -> None:

@@ -48,7 +48,6 @@ class Service:
     source: Path
     max_instances: int
     environment: Mapping[str, str] = field(default_factory=dict)
-    kind: None = None
 
     @property
     def path(self) -> str:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from serverless.emulator.containers.container import Container
-from serverless.emulator.containers.prewarm import Prewarmed
 from serverless.emulator.containers.workload import Workload
 from serverless.emulator.settings import EmulatorSettings
-
-log = logging.getLogger(__name__)
 
 
 class PoolClosedError(Exception):
@@ -40,10 +36,9 @@ class _Idle:
 class ContainerPool:
     """Hands out containers, first come, first served, as OpenWhisk's invoker does.
 
-    An activation gets the first of these that there is: an idle container of its action's revision; a pre-warmed one of
-    its kind and memory limit; a new one, if its memory limit fits into the budget; a new one in place of the least
-    recently used idle ones. Else it waits, and so do those behind it. Idle containers are paused after a while, and
-    destroyed after a longer one. Pre-warmed ones stay, and are replaced when they are taken. The budget counts a
+    An activation gets the first of these that there is: an idle container of its action's revision; a new one, if its
+    memory limit fits into the budget; a new one in place of the least recently used idle ones. Else it waits, and so do
+    those behind it. Idle containers are paused after a while, and destroyed after a longer one. The budget counts a
     container until its process has ended.
 
     Parameters
@@ -58,7 +53,6 @@ class ContainerPool:
         self._settings = settings
         self._new_container = new_container
         self._waiting: deque[_Waiting] = deque()
-        self._prewarmed = Prewarmed(settings.stem_cells, new_container)
         self._idle: list[_Idle] = []  # the least recently used first
         self._busy: set[Container] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,13 +84,6 @@ class ContainerPool:
             self._end(container)
         self._dispatch()
 
-    def prewarm(self) -> None:
-        """Start the pre-warmed containers that are missing, as far as the budget allows."""
-        for action in () if self._is_closed else tuple(self._prewarmed.missing()):
-            if self._used_mb + action.limits.memory <= self._settings.pool_memory_mb:
-                self._used_mb += action.limits.memory
-                self._watch(self._start(self._prewarmed.add(action)))
-
     async def close(self) -> None:
         """Destroy every container; activations that wait or run end now."""
         self._is_closed = True
@@ -104,8 +91,6 @@ class ContainerPool:
             self._waiting.popleft().container.set_exception(PoolClosedError())
         for idle in list(self._idle):
             self._retire(idle)
-        for cell in self._prewarmed.started():
-            self._drop(cell)
         while self._busy or self._tasks:
             await asyncio.gather(*(container.kill() for container in self._busy), *self._tasks)
             await asyncio.sleep(0)  # the activation of a killed container gives it back
@@ -113,16 +98,13 @@ class ContainerPool:
     def _dispatch(self) -> None:
         for idle in [idle for idle in self._idle if not idle.container.is_alive]:
             self._retire(idle)
-        for cell in self._prewarmed.ended():
-            self._drop(cell)
         while self._waiting:
             action = self._waiting[0].action
-            container = self._warm(action) or self._prewarmed.take(action) or self._fresh(action)
+            container = self._warm(action) or self._fresh(action)
             if container is None:
                 return
             self._busy.add(container)
             self._waiting.popleft().container.set_result(container)
-        self.prewarm()
 
     def _warm(self, action: Workload) -> Container | None:
         for idle in reversed(self._idle):  # the most recently used, so that the others can grow old
@@ -161,21 +143,6 @@ class ContainerPool:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _start(self, cell: Container) -> None:
-        try:
-            await cell.start()
-        except OSError:
-            log.exception("no pre-warmed container")
-            self._prewarmed.failures += 1
-            self._drop(cell)
-        if self._is_closed:
-            self._drop(cell)
-        self._dispatch()
-
-    def _drop(self, cell: Container) -> None:
-        if self._prewarmed.discard(cell):
-            self._end(cell)
 
     async def _finish(self, container: Container) -> None:
         await container.kill()

@@ -25,10 +25,6 @@ class Workload(Protocol):
         """Milliseconds and MiB."""
 
     @property
-    def kind(self) -> str | None:
-        """The runtime, such as ``python:3.11``, that a pre-warmed container must have; ``None``: it can take none."""
-
-    @property
     def revision(self) -> int:
         """A number that no other deployment has: a container is used again for the same revision only."""
 

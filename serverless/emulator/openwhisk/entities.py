@@ -83,11 +83,6 @@ class Action:
         return f"{NAMESPACE}/{self.path}".rpartition("/")[0]
 
     @property
-    def kind(self) -> str:
-        """The kind of its runtime."""
-        return self.exec.kind
-
-    @property
     def full_name(self) -> str:
         """Namespace, package and name."""
         return f"{NAMESPACE}/{self.path}"

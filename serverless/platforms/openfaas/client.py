@@ -151,10 +151,16 @@ def read_reply(
         if status == 500:
             kind = "function gone" if _INTERNAL in headers else "application error" if "error" in said else kind
         error = error or headers.get(_INTERNAL, "") or "no words"
-    if kind is None:
-        return Invocation(call_id, said, provider_s=provider_s)
     ran = status not in _NOT_RUN
-    return Invocation(call_id if ran else None, None, kind, error, may_have_run=ran, provider_s=provider_s)
+    return Invocation(
+        call_id if ran else None,
+        None if kind else said,
+        kind,
+        error if kind else None,
+        may_have_run=ran,
+        provider_s=provider_s,
+        provider_start="excluded",
+    )
 
 
 def _seconds(text: str | None) -> float | None:

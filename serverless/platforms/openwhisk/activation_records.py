@@ -39,6 +39,7 @@ def _read(record: Any) -> Invocation:
         error_kind=_killed(record, kind, notes),
         error=None if error is None else str(error),
         provider_s=_seconds(record.get("duration")),
+        provider_start="reported",
         wait_s=_seconds(notes.get("waitTime")),
         init_s=_seconds(notes.get("initTime")),
     )

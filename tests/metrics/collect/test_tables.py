@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -149,3 +150,22 @@ def test_a_row_is_one_line_whatever_its_text_holds(tmp_path: Path, row_makers: M
     run = row_makers["runs"]("r", [], error="line one\nline two\u2028three", status="failed")
     append(tmp_path, run)
     assert read_run(tmp_path, "runs").to_pylist() == [asdict(run)]
+
+
+def test_rows_from_before_provider_start_get_it_from_their_platform(tmp_path: Path, row_makers: Makers) -> None:
+    make, platforms = row_makers["invocations"], ("openwhisk", "openfaas", "google", None)
+    rows = [make("run", 1, client, platform=platform, provider_s=1.0) for client, platform in enumerate(platforms)]
+    directory = tmp_path / "runs" / "run"
+    directory.mkdir(parents=True)
+    append(directory, row_makers["runs"]("run", []))
+    old = ({name: value for name, value in asdict(row).items() if name != "provider_start"} for row in rows)
+    (directory / "invocations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in old), encoding="utf-8")
+    expected = ["reported", "excluded", None, None]
+    assert read_run(directory, "invocations").column("provider_start").to_pylist() == expected
+
+    collect(tmp_path)
+    path = tmp_path / "invocations.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["provider_start"]), path)
+    assert load(tmp_path)["invocations"]["provider_start"].astype(object).where(lambda v: v.notna(), None).tolist() == (
+        expected
+    )

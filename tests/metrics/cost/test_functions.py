@@ -31,6 +31,7 @@ def calls(*rows: dict[str, Any]) -> pd.DataFrame:
         "error_kind": None,
         "activation_id": "a",
         "provider_s": 1.0,
+        "provider_start": "reported",
         "init_s": None,
         "function_s": None,
         "cold_start_s": None,
@@ -162,10 +163,10 @@ def test_without_a_record_the_worker_s_clock_counts_and_without_an_answer_the_co
     assert attempt_seconds(rows).tolist() == [2.0, 1.75, 9.0, 0.0]
 
 
-def test_openfaas_s_duration_has_no_start_in_it_and_the_worker_s_is_added() -> None:
+def test_a_start_that_a_duration_excludes_is_added_from_the_workers_clock() -> None:
     cold = {"provider_s": 2.0, "function_s": 1.5, "cold_start_s": 0.5}
-    rows = calls({**cold, "platform": "openfaas"}, {**cold, "platform": "openwhisk"})
-    assert attempt_seconds(rows).tolist() == [2.5, 2.0]
+    rows = calls(*({**cold, "provider_start": start} for start in ("excluded", "reported", None)))
+    assert attempt_seconds(rows).tolist() == [2.5, 2.0, 2.0]
 
 
 def test_an_unknown_price_makes_an_unknown_cost(book_maker: Maker) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from serverless.emulator.containers.pool import ContainerPool, PoolClosedError
 from serverless.emulator.containers.workload import Limits
 from serverless.emulator.openwhisk.entities import Action, Exec
-from serverless.emulator.settings import EmulatorSettings, StemCells
+from serverless.emulator.settings import EmulatorSettings
 
 BUDGET_MB = 1024
 
@@ -23,13 +23,8 @@ class FakeContainer:
 
     def __init__(self, machine, action):
         self.machine, self.action, self.is_alive, self.is_initialized = machine, action, True, False
-        self.is_started = False
         machine.existing.add(self)
         machine.started += 1
-
-    async def start(self):
-        await asyncio.sleep(0.001)
-        self.is_started = True
 
     def pause(self):
         pass
@@ -50,13 +45,11 @@ class FakeContainer:
 class Machine:
     """Counts what exists."""
 
-    def __init__(self, cells=0):
+    def __init__(self):
         self.existing = set()
         self.order = []
         self.started = self.destroyed = 0
-        stem_cells = (StemCells("python:3", 128, cells),) if cells else ()
-        largest = BUDGET_MB - 128 * cells
-        settings = EmulatorSettings(pool_memory_mb=BUDGET_MB, memory_max_mb=largest, stem_cells=stem_cells)
+        settings = EmulatorSettings(pool_memory_mb=BUDGET_MB, memory_max_mb=BUDGET_MB)
         self.pool = ContainerPool(settings, lambda action: FakeContainer(self, action))
 
     def used_mb(self):
@@ -80,24 +73,13 @@ class Machine:
 ACTIONS = [make_action(i, memory_mb) for i, memory_mb in enumerate((128, 128, 256, 512, 1024))]
 
 
-def calls_of(actions):
-    return st.lists(st.tuples(st.sampled_from(actions), st.integers(0, 5), st.booleans()), max_size=40)
+CALLS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 5), st.booleans()), max_size=40)
 
 
-@given(calls=calls_of(ACTIONS))
+@given(calls=CALLS)
 def test_everyone_is_served_in_order_within_the_budget_and_nothing_is_left(calls):
-    serve_all(calls, Machine)
-
-
-@given(calls=calls_of(ACTIONS[:-1]), cells=st.integers(1, 4))
-def test_so_they_are_with_containers_that_were_started_before(calls, cells):
-    serve_all(calls, lambda: Machine(cells))
-
-
-def serve_all(calls, make_machine):
     async def run():
-        machine = make_machine()
-        machine.pool.prewarm()
+        machine = Machine()
         await asyncio.gather(*(machine.activation(i, *call) for i, call in enumerate(calls)))
         assert machine.order == list(range(len(calls))), "first come, first served"
         await machine.pool.close()
