@@ -6,11 +6,10 @@ aggregator. Weights never pass through it: it only signs the URLs by which funct
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
 from machine.clocks import now
 from metrics.collect.recorder import Recorder
@@ -18,12 +17,14 @@ from metrics.collect.row_types import InvocationRow
 from metrics.collect.rows import round_row
 from serverless.cluster import watch_cluster
 from serverless.fabric.sites import deploy, open_sites, remove_invokers, router
-from serverless.invocations.answers import corrupt_updates
-from serverless.invocations.attempts import Invoker, Work, WorkFailed
-from serverless.invocations.dispatcher import Dispatcher, Task
+from serverless.functions.messages import CorruptAnswer, Evaluation
+from serverless.invocations.attempts import WorkFailed, direct_invoker
+from serverless.invocations.dispatcher import Dispatcher
 from serverless.invocations.fedkeeper import Relay
+from serverless.invocations.journal import RegisterJournal
+from serverless.invocations.recovery import Recovery
 from serverless.invocations.stragglers import LateAnswers, discarded
-from serverless.invocations.work import averaging, training
+from serverless.invocations.work import Averaging, Training
 from serverless.platforms.registry import open_platform
 from serverless.register.clients import Register, RegisterError, open_register
 from serverless.rounds.round import Round
@@ -78,22 +79,30 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
         threads = ThreadPoolExecutor(_MOST_THREADS, "invoker")
         stack.callback(threads.shutdown, wait=False)  # one that hears nothing more must not hold up the end
         relay = Relay(settings.invoker, objects) if settings.invoker else None
-        to_clients = router(placed, sites, recorder.run_id, register, relay)
-        to_aggregator = Invoker(sites[placed.fabric.aggregator].platform, settings.aggregator, recorder.run_id)
+        register.enrol(range(job.clients))
+        journal = RegisterJournal(register)
+        to_clients = router(placed, sites, recorder.run_id, journal, relay)
+        aggregators = sites[placed.fabric.aggregator].platform
+        to_aggregator = direct_invoker(aggregators, settings.aggregator, recorder.run_id)
         on_late = LateAnswers(objects, recorder)
         written = recorder.earlier_invocations()
+        of_clients = [row for row in written if row.function == to_clients.function.name]
         keeper = Keeper(
             job=job,
             policy=settings.policy,
             selector=selector_of(job, durations_s(written, last_round)),
-            picked_up=partial(to_clients.picked_up, written=written),
+            recovery=Recovery(
+                journal,
+                to_clients.invoker_of,
+                {(row.server_round, row.client_id, row.attempt) for row in of_clients},
+            ),
             objects=objects,
             clients=Dispatcher(to_clients, threads, settings.retries, on_late, settings.in_flight),
             aggregator=Dispatcher(to_aggregator, threads, settings.retries, on_late),
             num_examples=tuple(len(part) for part in partition.indices),
             test_sha256=mnist.sha256,
             recorder=recorder,
-            relayed=relay.taken_rows if relay else list,
+            relay=relay,
         )
         with keeper.seeing_off_stragglers(max(site.longest_s for site in placed.sites)):
             for server_round in job.rounds_after(last_round, point.test_accuracy if point else None):
@@ -124,14 +133,14 @@ class Keeper:
     job: FederatedJob
     policy: RoundPolicy
     selector: Selector
-    picked_up: Callable[[list[Work]], list[Task]]
+    recovery: Recovery
     objects: RunObjects
     clients: Dispatcher
     aggregator: Dispatcher
     num_examples: tuple[int, ...]
     test_sha256: str
     recorder: Recorder
-    relayed: Callable[[], list[InvocationRow]] = field(default=list)
+    relay: Relay | None = None
 
     def round(self, server_round: int) -> float:
         """Run one round and return the test accuracy after it."""
@@ -145,16 +154,15 @@ class Keeper:
                 self._refuse(corrupt, this)
                 self._collect(this)
         except Exception:  # what was measured is kept before the run ends
-            answered = self.clients.leave().answered
-            self.recorder.invocations([*this.rows(), *answered, *self.relayed()])
+            self.recorder.invocations([*this.rows(), *self.clients.leave().answered, *self._relayed()])
             raise
         return self._close(this)
 
     def _invite(self, selected: tuple[int, ...], this: Round) -> None:
         """Invoke a function for every selected client."""
-        works = [training(self.objects, this.number, client, self.num_examples[client]) for client in selected]
+        works = [Training(self.objects, this.number, client, self.num_examples[client]) for client in selected]
         this.invoked_at = now()
-        this.trainings = self.picked_up(works)
+        this.trainings = self.recovery.tasks(this.number, works)
         this.set_surplus_aside(self.policy)
         if not self.policy.is_closed(this.tally()):
             self.clients.take(this.trainings)
@@ -176,7 +184,8 @@ class Keeper:
     def _aggregate(self, this: Round) -> dict[int, str]:
         """Have the updates averaged and the new weights evaluated; return which are corrupt, if any, and why."""
         with this.clock.phase("publish"):
-            work = averaging(self.objects, this.number, this.updates(), self.test_sha256)
+            updates = self.objects.granted(this.number, this.updates())
+        work = Averaging(self.objects, this.number, updates, self.test_sha256)
         start = now()
         (task,) = self.aggregator.start([work], earlier=sum(len(task.rows) for task in this.averages))
         this.averages.append(task)
@@ -184,7 +193,8 @@ class Keeper:
         this.clock.add_fan_out(start, now(), [task.report] if task.report else [], sent_at=start)
         if task.success is None:
             raise WorkFailed(task.error)
-        return corrupt_updates(task.success.result)
+        answer = task.success.answer
+        return {one.client_id: one.error for one in answer.corrupt} if isinstance(answer, CorruptAnswer) else {}
 
     def _refuse(self, corrupt: dict[int, str], this: Round) -> None:
         """Take updates back that must not be averaged: their clients train again."""
@@ -198,10 +208,12 @@ class Keeper:
         times = this.clock.close()
         average, updates = this.averages[-1].success, this.updates()
         assert average is not None
+        evaluation = average.answer
+        assert isinstance(evaluation, Evaluation)
         left = self.clients.leave()
         self.objects.adopt(this.number, average.attempt)
         states = self.objects.keep_states(this.number, updates)
-        rows = [*this.rows(), *self.relayed(), *map(discarded, left.answered)]
+        rows = [*this.rows(), *self._relayed(), *map(discarded, left.answered)]
         row = round_row(
             times,
             rows,
@@ -209,15 +221,19 @@ class Keeper:
             server_round=this.number,
             started_at=this.clock.started_at,
             stragglers=left.out + this.surplus,
-            test_accuracy=average.result["test_accuracy"],
-            test_loss=average.result["test_loss"],
-            weights_sha256=average.result["weights_sha256"],
+            test_accuracy=evaluation.test_accuracy,
+            test_loss=evaluation.test_loss,
+            weights_sha256=evaluation.weights_sha256,
         )
         self.recorder.checkpoint(this.number, None, states)  # the weights themselves are in the store
         self.recorder.round(row, rows)
         self.objects.forget_updates(this.number)  # until it is written down, a keeper that starts again needs them
         self.selector.note(this.number, durations_s(rows, this.number).get(this.number, {}))
         return row.test_accuracy
+
+    def _relayed(self) -> list[InvocationRow]:
+        """Return the invoker functions' attempts that have ended since this was last called."""
+        return self.relay.taken_rows() if self.relay else []
 
     @contextmanager
     def seeing_off_stragglers(self, within_s: float) -> Iterator[None]:

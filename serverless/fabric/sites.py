@@ -12,13 +12,13 @@ from typing import Any
 from metrics.collect.row_types import InvocationRow
 from serverless.fabric.groups import Fabric
 from serverless.fabric.settings import FabricSettings, SiteSettings
-from serverless.invocations.attempts import Attempted, Work
-from serverless.invocations.dispatcher import Task
-from serverless.invocations.fedkeeper import Relay, RelayedInvoker, deploy_invokers, invoker_name
-from serverless.invocations.recovery import NotedInvoker
+from serverless.invocations.attempt_rows import AttemptRows
+from serverless.invocations.attempts import Attempted, Caller, DirectCaller, Invoker
+from serverless.invocations.fedkeeper import Relay, RelayedCaller, deploy_invokers, invoker_name
+from serverless.invocations.journal import Journal
+from serverless.invocations.work import Work
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform, PlatformError
 from serverless.platforms.settings import PlatformSettings
-from serverless.register.clients import Register
 from task.models import EngineName
 
 
@@ -30,27 +30,10 @@ class Site:
     platform: Platform
     clients: range
 
-    def invoker(
-        self,
-        run_id: str,
-        register: Register,
-        cpu_enforcement: str | None,
-        *,
-        in_fabric: bool,
-        relay: Relay | None = None,
-    ) -> NotedInvoker:
-        """Return what invokes its clients."""
-        outlives_keeper = getattr(self.settings.platform, "api_host", None) is not None
-        group = self.settings.group
-        limited = {"cpu_share": group.cpu_share, "cpu_share_by": cpu_enforcement} if group.cpu_share else {}
-        known = {"fabric_group": group.name, **limited} if in_fabric else {}
-        mine = self.platform, self.settings.client, run_id, register, outlives_keeper, known
-        return RelayedInvoker(*mine, relay=relay) if relay else NotedInvoker(*mine)
-
 
 @dataclass(frozen=True)
 class Distant:
-    """A platform at a distance: requests and answers are late by so many seconds, by the keeper's clock alone."""
+    """A platform at a distance: requests and answers take so many seconds longer, by the keeper's clock alone."""
 
     near: Platform
     delay_s: float
@@ -85,7 +68,7 @@ class Router:
     """Invokes each client on its own site: :class:`~serverless.invocations.dispatcher.Attempts` for a dispatcher."""
 
     fabric: Fabric
-    invokers: dict[str, NotedInvoker]
+    invokers: dict[str, Invoker]
 
     @property
     def function(self) -> FunctionSpec:
@@ -94,23 +77,14 @@ class Router:
 
     def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:
         """See :class:`~serverless.invocations.attempts.Invoker`."""
-        return self._of(work).attempt(work, number, unheard)
+        return self.invoker_of(work).attempt(work, number, unheard)
 
     def unanswered(self, work: Work, number: int, submitted_at: float) -> InvocationRow:
         """See :class:`~serverless.invocations.attempts.Invoker`."""
-        return self._of(work).unanswered(work, number, submitted_at)
+        return self.invoker_of(work).unanswered(work, number, submitted_at)
 
-    def picked_up(self, works: Iterable[Work], written: Iterable[InvocationRow]) -> list[Task]:
-        """See :class:`~serverless.invocations.recovery.NotedInvoker`."""
-        over, all_works = list(written), list(works)
-        by_client = {
-            task.work.client_id: task
-            for invoker in self.invokers.values()
-            for task in invoker.picked_up([work for work in all_works if self._of(work) is invoker], over)
-        }
-        return [by_client[work.client_id] for work in all_works]
-
-    def _of(self, work: Work) -> NotedInvoker:
+    def invoker_of(self, work: Work) -> Invoker:
+        """Return what invokes the work's client."""
         return self.invokers[self.fabric.group_of(work.client_id or 0).name]
 
 
@@ -154,19 +128,31 @@ def remove_invokers(sites: dict[str, Site]) -> None:
     """Take the clients' invokers from real platforms again: a namespace is not left with a hundred of them."""
     for site in sites.values():
         if site.settings.platform.api_host is not None:
-            with suppress(PlatformError):  # the run is over, and none the worse for it
+            with suppress(PlatformError):  # the run is over: its result does not depend on this
                 for client_id in site.clients:
                     site.platform.remove(invoker_name(client_id))
 
 
 def router(
-    settings: FabricSettings, sites: dict[str, Site], run_id: str, register: Register, relay: Relay | None = None
+    settings: FabricSettings, sites: dict[str, Site], run_id: str, journal: Journal, relay: Relay | None = None
 ) -> Router:
-    """Return what invokes each client on its site, after having put all of them into the register."""
-    for site in sites.values():
-        register.enrol(site.clients)
-    by, in_fabric = settings.cpu_enforcement, len(sites) > 1
-    invokers = {
-        name: site.invoker(run_id, register, by, in_fabric=in_fabric, relay=relay) for name, site in sites.items()
-    }
+    """Return what invokes each client on its site.
+
+    Parameters
+    ----------
+    relay
+        The invoker functions that invoke the clients; ``None``: the keeper does.
+    """
+    invokers: dict[str, Invoker] = {}
+    for name, site in sites.items():
+        function, group = site.settings.client, site.settings.group
+        caller: Caller = DirectCaller(site.platform, function)
+        if relay:
+            caller = RelayedCaller(site.platform, function, relay, run_id)
+        rows = AttemptRows(run_id, site.platform.name, function.name, function.memory_mb)
+        if len(sites) > 1:
+            share_by = settings.cpu_enforcement if group.cpu_share else None
+            rows = replace(rows, fabric_group=group.name, cpu_share=group.cpu_share or None, cpu_share_by=share_by)
+        outlives_s = function.timeout_s if site.settings.platform.api_host is not None else 0.0
+        invokers[name] = Invoker(function, caller, rows, journal, outlives_s)
     return Router(settings.fabric, invokers)

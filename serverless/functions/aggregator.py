@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from metrics.collect.probe import WorkerProcess
 from serverless.functions.engine import import_engine
+from serverless.functions.messages import (
+    AggregatorParams,
+    AverageAnswer,
+    CorruptAnswer,
+    CorruptUpdate,
+    Evaluation,
+    UpdateParams,
+)
 from serverless.functions.payload import Images, unpack_images
 from serverless.functions.transfer import TransferError, deliver, fetch
 from task.aggregation import StreamingAverage
@@ -28,22 +36,11 @@ class Aggregator:
     worker: WorkerProcess
     _test_images: dict[str, Images] = field(default_factory=dict)
 
-    def handle(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Finish one round.
+    def handle(self, params: AggregatorParams) -> dict[str, Any]:
+        """Finish one round; return an ``AverageAnswer`` or a ``CorruptAnswer`` as JSON types.
 
-        Parameters
-        ----------
-        params
-            ``job``; ``updates``, a list of ``client_id``, ``url`` and ``num_examples`` in ascending client order, the
-            order in which they are added; ``weights_url``, where the average goes; ``test_url`` and ``test_sha256`` of
-            the test images; ``evaluation_url``, where the evaluation is kept, in case the answer is lost.
-
-        Returns
-        -------
-        dict
-            ``test_accuracy``, ``test_loss``, ``weights_sha256``, ``num_examples``, ``bytes_in``, ``bytes_out`` and
-            ``work``, the probe's report. If updates are damaged, missing or not the model's, nothing is averaged, and
-            the answer has ``corrupt`` in place of the first four: a list of ``client_id`` and ``error``.
+        If updates are damaged, missing or of another model, nothing is averaged. See
+        :mod:`serverless.functions.messages`.
 
         Raises
         ------
@@ -59,7 +56,7 @@ class Aggregator:
                 encoded = dumps(weights)
                 deliver(params["weights_url"], encoded)
         if corrupt:
-            return {"corrupt": corrupt, "bytes_in": bytes_in, "bytes_out": 0, "work": probe.report().to_dict()}
+            return CorruptAnswer(corrupt=corrupt, bytes_in=bytes_in, bytes_out=0, work=probe.report()).to_dict()
         with probe.phase("fetch"):
             if params["test_sha256"] not in self._test_images:  # a warm container has them
                 data = fetch(params["test_url"])
@@ -68,24 +65,20 @@ class Aggregator:
             images, labels = self._test_images[params["test_sha256"]]
         with probe.phase("evaluate"):
             evaluation = evaluate(job.model, weights, images, labels)
-        found = {
-            "test_accuracy": evaluation.test_accuracy,
-            "test_loss": evaluation.test_loss,
-            "weights_sha256": sha256(weights),
-            "num_examples": average.num_examples,
-        }
+        found = Evaluation(
+            test_accuracy=evaluation.test_accuracy,
+            test_loss=evaluation.test_loss,
+            weights_sha256=sha256(weights),
+            num_examples=average.num_examples,
+        )
         with probe.phase("store"):
-            kept = json.dumps(found).encode()
+            kept = json.dumps(asdict(found)).encode()
             deliver(params["evaluation_url"], kept)  # last: the weights are in the store
-        return {
-            **found,
-            "bytes_in": bytes_in,
-            "bytes_out": len(encoded) + len(kept),
-            "work": probe.report().to_dict(),
-        }
+        bytes_out = len(encoded) + len(kept)
+        return AverageAnswer(**vars(found), bytes_in=bytes_in, bytes_out=bytes_out, work=probe.report()).to_dict()
 
 
-def _average(job: FederatedJob, updates: list[dict[str, Any]]) -> tuple[StreamingAverage, list[dict[str, Any]], int]:
+def _average(job: FederatedJob, updates: list[UpdateParams]) -> tuple[StreamingAverage, tuple[CorruptUpdate, ...], int]:
     """Add up a round's updates; return the sum, what is wrong with those that must not enter it, and the bytes read."""
     average, corrupt, bytes_in = StreamingAverage(like=_expected(job)), [], 0
     for update in updates:
@@ -96,8 +89,8 @@ def _average(job: FederatedJob, updates: list[dict[str, Any]]) -> tuple[Streamin
         except (CorruptWeights, TransferError) as error:
             if isinstance(error, TransferError) and error.status != 404:
                 raise
-            corrupt.append({"client_id": update["client_id"], "error": str(error)})
-    return average, corrupt, bytes_in
+            corrupt.append(CorruptUpdate(client_id=update["client_id"], error=str(error)))
+    return average, tuple(corrupt), bytes_in
 
 
 def _expected(job: FederatedJob) -> Weights:

@@ -9,6 +9,7 @@ from typing import Any
 
 from metrics.collect.probe import WorkerProcess
 from serverless.functions.engine import import_engine
+from serverless.functions.messages import ClientAnswer, ClientParams
 from serverless.functions.payload import unpack_images
 from serverless.functions.transfer import deliver, fetch
 from task.job import FederatedJob
@@ -18,21 +19,8 @@ from task.weights import dumps, loads
 import_engine()
 
 
-def handle(params: dict[str, Any], worker: WorkerProcess) -> dict[str, Any]:
-    """Train one client for one round.
-
-    Parameters
-    ----------
-    params
-        ``job``, ``client_id``, ``server_round``; the URLs ``weights_url``, ``data_url`` and ``update_url``; and for
-        jobs that keep optimizer states ``state_url`` (absent in a client's first round) and ``new_state_url``.
-    worker
-        This process.
-
-    Returns
-    -------
-    dict
-        ``num_examples``, ``train_loss``, ``bytes_in``, ``bytes_out`` and ``work``, the probe's report.
+def handle(params: ClientParams, worker: WorkerProcess) -> dict[str, Any]:
+    """Train one client for one round; return a :class:`~serverless.functions.messages.ClientAnswer` as JSON types.
 
     Raises
     ------
@@ -54,10 +42,10 @@ def handle(params: dict[str, Any], worker: WorkerProcess) -> dict[str, Any]:
         if kept:
             deliver(params["new_state_url"], kept)
         deliver(params["update_url"], encoded)  # last: an update in the store is a whole one
-    return {
-        "num_examples": update.num_examples,
-        "train_loss": update.train_loss,
-        "bytes_in": len(weights) + len(data) + len(state or b""),
-        "bytes_out": len(encoded) + len(kept),
-        "work": probe.report().to_dict(),
-    }
+    return ClientAnswer(
+        num_examples=update.num_examples,
+        train_loss=update.train_loss,
+        bytes_in=len(weights) + len(data) + len(state or b""),
+        bytes_out=len(encoded) + len(kept),
+        work=probe.report(),
+    ).to_dict()

@@ -11,28 +11,19 @@ from collections.abc import Callable
 from typing import Any
 
 from metrics.collect.probe import WorkerProcess
+from serverless.functions.messages import ClientCall, ClientParams, InvokerAnswer, InvokerParams
 from serverless.functions.transfer import deliver, fetch
 
-InvokeClient = Callable[[str, dict[str, Any]], dict[str, Any]]
+InvokeClient = Callable[[str, ClientParams], ClientCall]
 
 
-def handle(params: dict[str, Any], worker: WorkerProcess, invoke: InvokeClient) -> dict[str, Any]:
-    """Have one client trained.
+def handle(params: InvokerParams, worker: WorkerProcess, invoke: InvokeClient) -> dict[str, Any]:
+    """Have one client trained; return an :class:`~serverless.functions.messages.InvokerAnswer` as JSON types.
 
     Parameters
     ----------
-    params
-        ``function``, the client function's name; ``params``, what it is called with; ``weights_url``, where the global
-        weights are, and ``copy_url``, where the client's copy of them goes.
-    worker
-        This process.
     invoke
-        From the name and the parameters of the client function to what became of its activation.
-
-    Returns
-    -------
-    dict
-        What ``invoke`` returned, with ``bytes_in``, ``bytes_out`` and ``work``, the probe's report.
+        Calls the client function by its name with its parameters, and waits for its end.
 
     Raises
     ------
@@ -46,5 +37,5 @@ def handle(params: dict[str, Any], worker: WorkerProcess, invoke: InvokeClient) 
         deliver(params["copy_url"], weights)
     moved = len(weights)
     del weights  # the wait is long, and memory is what it is billed by
-    told = invoke(params["function"], params["params"])
-    return {**told, "bytes_in": moved, "bytes_out": moved, "work": probe.report().to_dict()}
+    called = invoke(params["function"], params["params"])
+    return InvokerAnswer(**vars(called), bytes_in=moved, bytes_out=moved, work=probe.report()).to_dict()

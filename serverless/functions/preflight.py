@@ -8,44 +8,30 @@ import resource
 import time
 import uuid
 from importlib import metadata
-from typing import Any
 
 from machine.clocks import now
+from serverless.functions.messages import Package, PreflightAnswer, PreflightParams
 from serverless.functions.transfer import TransferError, deliver, fetch
 
 _INSTANCE = uuid.uuid4().hex  # of this container
 
 
-def handle(params: dict[str, Any]) -> dict[str, Any]:
-    """Do what is asked for, and tell.
-
-    Parameters
-    ----------
-    params
-        Each of them may be absent. ``imports``: names of packages to import; ``get_url`` and ``put_url``: the object
-        behind the one is written to the other; ``sleep_s``: seconds to keep the container busy.
-
-    Returns
-    -------
-    dict
-        ``instance`` of the container; ``started_at`` and ``ended_at``, seconds since the epoch by this container's
-        clock; ``peak_memory_bytes`` of its process so far; and, of what was asked for, ``python`` and ``packages``
-        (name to ``{"version"}`` or ``{"error"}``), ``import_s``, ``moved_bytes`` or ``transfer_error``.
-    """
-    started_at = now()
-    answer: dict[str, Any] = {"instance": _INSTANCE, "started_at": started_at}
+def handle(params: PreflightParams) -> PreflightAnswer:
+    """Do what is asked for, and answer what was seen."""
+    answer = PreflightAnswer(instance=_INSTANCE, started_at=now(), ended_at=0.0, peak_memory_bytes=0)
     if "imports" in params:
         answer["python"] = platform.python_version()
         answer["packages"] = {name: _imported(name) for name in params["imports"]}
-        answer["import_s"] = now() - started_at
+        answer["import_s"] = now() - answer["started_at"]
     if "get_url" in params:
-        answer |= _moved(params["get_url"], params["put_url"])
+        _move(params["get_url"], params["put_url"], answer)
     time.sleep(params.get("sleep_s", 0))
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**answer, "peak_memory_bytes": peak_kib * 1024, "ended_at": now()}
+    answer["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answer["ended_at"] = now()
+    return answer
 
 
-def _imported(name: str) -> dict[str, str]:
+def _imported(name: str) -> Package:
     try:
         importlib.import_module(name)
         return {"version": metadata.version(name)}
@@ -53,10 +39,11 @@ def _imported(name: str) -> dict[str, str]:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _moved(get_url: str, put_url: str) -> dict[str, Any]:
+def _move(get_url: str, put_url: str, answer: PreflightAnswer) -> None:
     try:
         data = fetch(get_url)
         deliver(put_url, data)
     except TransferError as error:
-        return {"transfer_error": str(error)}
-    return {"moved_bytes": len(data)}
+        answer["transfer_error"] = str(error)
+    else:
+        answer["moved_bytes"] = len(data)

@@ -1,4 +1,4 @@
-"""What functions answer, held to what they must answer: a function may return anything at all."""
+"""Reads the answers of functions: a function may return anything, and every answer is checked here, and only here."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from dataclasses import fields
 from typing import Any, TypeGuard
 
 from metrics.collect.probe import WorkReport
+from serverless.functions.messages import (
+    AverageAnswer,
+    ClientAnswer,
+    CorruptAnswer,
+    CorruptUpdate,
+    Evaluation,
+    InvokerAnswer,
+)
 
 CORRUPT_UPDATE = "corrupt update"
 RUBBISH_ANSWER = "rubbish answer"
@@ -22,13 +30,13 @@ class BadAnswer(ValueError):  # noqa: N818 - reads as the fact that it states
 
 
 class WrongUpdate(BadAnswer):
-    """An answer that says that the update stands for something else than it should."""
+    """An answer by which the update stands for other images than it should."""
 
     kind = CORRUPT_UPDATE
 
 
-def check_client_answer(result: Mapping[str, Any] | None, num_examples: int) -> WorkReport:
-    """Return the probe's report in a client's answer.
+def read_client_answer(result: object, num_examples: int) -> ClientAnswer:
+    """Read a client's answer.
 
     Parameters
     ----------
@@ -38,25 +46,24 @@ def check_client_answer(result: Mapping[str, Any] | None, num_examples: int) -> 
     Raises
     ------
     BadAnswer
-        If something is missing, or of another type than it must be.
+        If a part is missing or of another type than it must be.
     WrongUpdate
         If it was trained on another number of images.
     """
     answer = _object(result)
-    for name in ("num_examples", "bytes_in", "bytes_out"):
-        _whole_number(name, answer.get(name))
-    if not isinstance(answer.get("train_loss"), int | float | None):
-        raise BadAnswer(f"train_loss is {_shown(answer['train_loss'])}, not a number")
-    work = _work(answer.get("work"))
-    if answer["num_examples"] != num_examples:
-        raise WrongUpdate(f"num_examples is {answer['num_examples']}; the client has {num_examples} images")
-    return work
+    loss = answer.get("train_loss")
+    if not isinstance(loss, int | float | None):
+        raise BadAnswer(f"train_loss is {_shown(loss)}, not a number")
+    read = ClientAnswer(num_examples=_count(answer, "num_examples"), train_loss=loss, **_measured(answer))
+    if read.num_examples != num_examples:
+        raise WrongUpdate(f"num_examples is {read.num_examples}; the client has {num_examples} images")
+    return read
 
 
-def check_aggregator_answer(
-    result: Mapping[str, Any] | None, num_examples: int, clients: Collection[int]
-) -> WorkReport:
-    """Return the probe's report in the aggregator's answer.
+def read_aggregator_answer(
+    result: object, num_examples: int, clients: Collection[int]
+) -> AverageAnswer | CorruptAnswer:
+    """Read the aggregator's answer.
 
     Parameters
     ----------
@@ -68,61 +75,73 @@ def check_aggregator_answer(
     Raises
     ------
     BadAnswer
-        If something is missing, of another type than it must be, or about other updates.
+        If a part is missing, of another type than it must be, or about other updates.
     """
     answer = _object(result)
-    work = _work(answer.get("work"))
-    for name in ("bytes_in", "bytes_out"):
-        _whole_number(name, answer.get(name))
+    measured = _measured(answer)
     if "corrupt" in answer:
-        _check_corrupt(answer["corrupt"], clients)
-    else:
-        check_evaluation(answer, num_examples)
-    return work
+        return CorruptAnswer(corrupt=_corrupt(answer["corrupt"], clients), **measured)
+    return AverageAnswer(**vars(read_evaluation(answer, num_examples)), **measured)
 
 
-def check_invoker_answer(result: Mapping[str, Any] | None) -> WorkReport:
-    """Return the probe's report in an invoker's answer; raises :class:`BadAnswer` if it cannot be used."""
+def read_invoker_answer(result: object) -> InvokerAnswer:
+    """Read an invoker's answer; raises :class:`BadAnswer` if it cannot be used.
+
+    What it says of its client is not trusted either: a part that is of another type than it must be counts as missing.
+    """
     answer = _object(result)
-    for name in ("bytes_in", "bytes_out"):
-        _whole_number(name, answer.get(name))
-    return _work(answer.get("work"))
+    record = answer.get("record")
+    return InvokerAnswer(
+        record=record if isinstance(record, dict) else None,
+        error_kind=_text(answer.get("error_kind")),
+        error=_text(answer.get("error")),
+        may_have_run=answer.get("may_have_run") is not False,
+        activation_id=_text(answer.get("activation_id")),
+        **_measured(answer),
+    )
 
 
-def check_evaluation(answer: Mapping[str, Any], num_examples: int) -> None:
-    """Refuse, with :class:`BadAnswer`, what does not say how good the average of ``num_examples`` images is."""
-    accuracy, loss, digest = (answer.get(name) for name in ("test_accuracy", "test_loss", "weights_sha256"))
+def read_evaluation(value: object, num_examples: int) -> Evaluation:
+    """Read the evaluation of the average of ``num_examples`` images; raises :class:`BadAnswer` if it is none."""
+    answer = _object(value)
+    accuracy, loss, digest, counted = (answer.get(field.name) for field in fields(Evaluation))
     if not _is_number(accuracy) or not 0 <= accuracy <= 1:
         raise BadAnswer(f"test_accuracy is {_shown(accuracy)}, not a number from 0 to 1")
     if not isinstance(loss, int | float) or isinstance(loss, bool):
         raise BadAnswer(f"test_loss is {_shown(loss)}, not a number")
     if not isinstance(digest, str) or len(digest) != _DIGITS_OF_SHA256:
         raise BadAnswer(f"weights_sha256 is {_shown(digest)}, not a hash")
-    if answer.get("num_examples") != num_examples:
-        raise BadAnswer(f"num_examples is {_shown(answer.get('num_examples'))}; {num_examples} were to be averaged")
+    if counted != num_examples:
+        raise BadAnswer(f"num_examples is {_shown(counted)}; {num_examples} were to be averaged")
+    return Evaluation(test_accuracy=accuracy, test_loss=loss, weights_sha256=digest, num_examples=num_examples)
 
 
-def corrupt_updates(answer: Mapping[str, Any]) -> dict[int, str]:
-    """Return what a checked answer of the aggregator says is wrong with updates, by client; empty if nothing is."""
-    return {one["client_id"]: one["error"] for one in answer.get("corrupt", [])}
-
-
-def _check_corrupt(found: object, clients: Collection[int]) -> None:
-    if not isinstance(found, list) or not found:
-        raise BadAnswer(f"corrupt is {_shown(found)}, not a list of updates")
-    for one in found:
-        if not isinstance(one, dict) or one.get("client_id") not in clients or not isinstance(one.get("error"), str):
-            raise BadAnswer(f"{_shown(one)} does not say which update is corrupt, and why")
-
-
-def _object(result: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _object(result: object) -> Mapping[str, Any]:
     if not isinstance(result, Mapping):
         raise BadAnswer(f"the answer is {_shown(result)}, not an object")
     return result
 
 
+def _measured(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what every function says of its own work; see :class:`serverless.functions.messages.Measured`."""
+    return {
+        "bytes_in": _count(answer, "bytes_in"),
+        "bytes_out": _count(answer, "bytes_out"),
+        "work": _work(answer.get("work")),
+    }
+
+
+def _corrupt(found: object, clients: Collection[int]) -> tuple[CorruptUpdate, ...]:
+    if not isinstance(found, list) or not found:
+        raise BadAnswer(f"corrupt is {_shown(found)}, not a list of updates")
+    for one in found:
+        if not isinstance(one, dict) or one.get("client_id") not in clients or not isinstance(one.get("error"), str):
+            raise BadAnswer(f"{_shown(one)} does not say which update is corrupt, and why")
+    return tuple(CorruptUpdate(client_id=one["client_id"], error=one["error"]) for one in found)
+
+
 def _work(value: object) -> WorkReport:
-    """Rebuild the probe's report; every moment and amount in it must be a number."""
+    """Read the probe's report; every moment and amount in it must be a number."""
     if not isinstance(value, dict) or not isinstance(value.get("spans"), list | tuple):
         raise BadAnswer(f"work is {_shown(value)}, not the report of a probe")
     try:
@@ -149,9 +168,15 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _whole_number(name: str, value: object) -> None:
+def _count(answer: Mapping[str, Any], name: str) -> int:
+    value = answer.get(name)
     if type(value) is not int or value < 0:
         raise BadAnswer(f"{name} is {_shown(value)}, not a whole number")
+    return value
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _shown(value: object) -> str:

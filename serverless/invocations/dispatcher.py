@@ -1,4 +1,4 @@
-"""Sends pieces of work to functions, tries again what failed, and tells what came of each.
+"""Sends pieces of work to functions, tries again what failed, and returns what became of each.
 
 One thread, the keeper's, calls all methods and decides everything; the other threads only wait for answers. An
 activation cannot be cancelled: work that is left behind runs on, and its row is written when its answer comes.
@@ -11,17 +11,17 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from machine.clocks import now
-from metrics.collect.probe import WorkReport
 from metrics.collect.row_types import InvocationRow
 from serverless.functions.backoff import jittered_s
 from serverless.invocations.answers import CORRUPT_UPDATE
-from serverless.invocations.attempts import NOT_SENT, Attempted, Success, Work
-from serverless.invocations.stragglers import discarded
+from serverless.invocations.attempts import NOT_SENT, Attempted
+from serverless.invocations.tasks import Task
+from serverless.invocations.work import Success, Work
 from serverless.platforms.protocol import FunctionSpec
 
 
@@ -57,59 +57,6 @@ class Retries:
     max_refused: int = 8
     backoff_s: float = 1.0
     longest_backoff_s: float = 30.0
-
-
-@dataclass(eq=False)
-class Task:
-    """A piece of work on its way; only the keeper's thread touches it.
-
-    Parameters
-    ----------
-    rows
-        Its attempts that have ended, by their number.
-    success
-        What counts of it; ``None`` as long as nothing does.
-    error
-        Once it has failed for good: why, in words.
-    """
-
-    work: Work
-    earlier: int = 0
-    rows: dict[int, InvocationRow] = field(default_factory=dict)
-    success: Success | None = None
-    error: str | None = None
-    ran: int = 0
-    refused: int = 0
-    unheard: tuple[int, ...] = ()
-    sent_at: float = 0.0
-
-    @property
-    def report(self) -> WorkReport | None:
-        """What the function measured of the attempt that counts."""
-        return self.success.report if self.success else None
-
-    @property
-    def next_number(self) -> int:
-        """Number of the attempt that is out, or would be next."""
-        return self.earlier + len(self.rows) + 1
-
-    def answered_at(self) -> float:
-        """Return when the attempt that counts was answered, in seconds since the epoch; infinite if none counts."""
-        row = self.rows[self.success.attempt] if self.success else None
-        return row.submitted_at + (row.client_s or 0.0) if row else float("inf")
-
-    def set_aside(self) -> None:
-        """Discard what counted, because its round has enough."""
-        if self.success:
-            number, self.success = self.success.attempt, None
-            self.rows[number] = discarded(self.rows[number])
-
-    def take_back(self) -> None:
-        """Let nothing of it count after all, because an update turned out to be corrupt."""
-        if self.success:
-            number, self.success = self.success.attempt, None
-            self.rows[number] = replace(self.rows[number], status="failed", error_kind=CORRUPT_UPDATE)
-            self.unheard = tuple(attempt for attempt in self.unheard if attempt != number)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from machine.clocks import now
-from metrics.collect.probe import WorkReport
 from metrics.collect.row_types import InvocationRow
-from serverless.invocations.answers import RUBBISH_ANSWER, BadAnswer, check_invoker_answer
-from serverless.invocations.attempts import Attempted, Invoker, Work
-from serverless.invocations.recovery import NotedInvoker
+from serverless.functions.messages import InvokerAnswer, InvokerParams
+from serverless.invocations.answers import RUBBISH_ANSWER, BadAnswer, read_invoker_answer
+from serverless.invocations.attempt_rows import AttemptRows
+from serverless.invocations.work import Work
 from serverless.platforms.openwhisk.activation_records import read_record
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform, PlatformError
 from serverless.platforms.registry import descriptor
@@ -72,61 +72,57 @@ def deploy_invokers(platform: Platform, clients: Iterable[int], limits: Function
 
 
 @dataclass(frozen=True)
-class RelayedInvoker(NotedInvoker):
-    """A :class:`~serverless.invocations.recovery.NotedInvoker` by which each client is invoked by its own invoker.
+class RelayedCaller:
+    """Each client is invoked by its own invoker: a :class:`~serverless.invocations.attempts.Caller`.
 
     An attempt of a client has two rows, one of its function and one of its invoker, with the times of submission and
-    answer that the keeper saw. What the platform says of the client's activation comes in the invoker's answer.
+    answer that the keeper saw. The platform's record of the client's activation comes in the invoker's answer.
     """
 
-    relay: Relay = field(kw_only=True)
+    platform: Platform
+    function: FunctionSpec
+    relay: Relay
+    run_id: str
 
-    def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:
-        """See :class:`~serverless.invocations.attempts.Invoker`."""
-        client_id = work.client_id
-        assert client_id is not None
-
-        def params(attempt: int) -> dict[str, Any]:
-            mine = work.params(attempt)
-            relayed = self.relay.objects.relayed_params(work.server_round, client_id, mine, attempt)
-            return {"function": self.function.name, **relayed}
-
-        return super().attempt(replace(work, params=params), number, unheard)
-
-    def _invoke(self, work: Work, number: int, params: dict[str, Any]) -> Invocation:
+    def params(self, work: Work, number: int) -> InvokerParams:
+        """See :class:`~serverless.invocations.attempts.Caller`."""
         assert work.client_id is not None
-        invoker = Invoker(self.platform, invoker_of(work.client_id, self.relay.limits), self.run_id)
+        return self.relay.objects.invoker_params(
+            work.server_round, work.client_id, number, self.function.name, work.params(number)
+        )
+
+    def invoke(self, work: Work, number: int, params: Mapping[str, Any]) -> Invocation:
+        """See :class:`~serverless.invocations.attempts.Caller`."""
+        assert work.client_id is not None
         submitted_at = now()
-        told = self.platform.invoke(invoker.function, params)
-        clock, report, kind = (submitted_at, now() - submitted_at), _report(told), told.error_kind
-        if kind is None and report is None:
+        invocation = self.platform.invoke(invoker_of(work.client_id, self.relay.limits), dict(params))
+        client_s = now() - submitted_at
+        answer, kind = _read(invocation.result), invocation.error_kind
+        if kind is None and answer is None:
             kind = RUBBISH_ANSWER
-        row = invoker._row(work, number, told, kind, report, clock)
-        self.relay.rows.put(replace(row, function=CODE, num_examples=None))
-        return _of_the_client(told, kind)
+        rows = AttemptRows(self.run_id, self.platform.name, CODE, self.relay.limits.memory_mb)
+        clock = {"submitted_at": submitted_at, "client_s": client_s}
+        self.relay.rows.put(rows.row(work, number, invocation, **clock, error_kind=kind, answer=answer))
+        if kind or answer is None:
+            words = f"its invoker: {invocation.error}"
+            return Invocation(error_kind=kind, error=words, may_have_run=invocation.may_have_run)
+        return _of_the_client(answer, invocation.got_over)
 
 
-def _report(told: Invocation) -> WorkReport | None:
+def _read(result: object) -> InvokerAnswer | None:
     try:
-        return check_invoker_answer(told.result)
+        return read_invoker_answer(result)
     except BadAnswer:
         return None
 
 
-def _of_the_client(told: Invocation, kind: str | None) -> Invocation:
-    """Return what became of the client's own activation, as its invoker tells it."""
-    answer: Mapping[str, Any] = told.result or {}
-    if kind:
-        return Invocation(error_kind=kind, error=f"its invoker: {told.error}", may_have_run=told.may_have_run)
-    if record := read_record(answer.get("record")):
-        return replace(record, got_over=record.got_over or told.got_over)
+def _of_the_client(answer: InvokerAnswer, got_over: str | None) -> Invocation:
+    """Return what became of the client's own activation, by its invoker's answer."""
+    if record := read_record(answer.record):
+        return replace(record, got_over=record.got_over or got_over)
     return Invocation(
-        activation_id=_text(answer.get("activation_id")),
-        error_kind=_text(answer.get("error_kind")) or RUBBISH_ANSWER,
-        error=f"its invoker said: {answer.get('error')}",
-        may_have_run=answer.get("may_have_run") is not False,
+        activation_id=answer.activation_id,
+        error_kind=answer.error_kind or RUBBISH_ANSWER,
+        error=f"its invoker said: {answer.error}",
+        may_have_run=answer.may_have_run,
     )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

@@ -2,50 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from serverless.invocations.answers import BadAnswer, check_aggregator_answer, check_client_answer, check_evaluation
-from serverless.invocations.attempts import Work
-from serverless.storage.run_objects import RunObjects, Update
+from metrics.collect.probe import WorkReport
+from serverless.functions.messages import (
+    AggregatorParams,
+    AverageAnswer,
+    ClientAnswer,
+    ClientParams,
+    CorruptAnswer,
+    Evaluation,
+    Measured,
+    UpdateParams,
+)
+from serverless.invocations.answers import BadAnswer, read_aggregator_answer, read_client_answer, read_evaluation
+from serverless.storage.run_objects import RunObjects
+
+Answer = ClientAnswer | AverageAnswer | CorruptAnswer
 
 
-def training(objects: RunObjects, server_round: int, client_id: int, num_examples: int) -> Work:
+@dataclass(frozen=True)
+class Success:
+    """The attempt whose work counts, and its answer.
+
+    Where the answer was lost, it is what the attempt left in the store: an evaluation, or ``None`` beside an update.
+    """
+
+    attempt: int
+    answer: Answer | Evaluation | None = None
+
+    @property
+    def report(self) -> WorkReport | None:
+        """What the probe measured; ``None`` if the answer was lost."""
+        return self.answer.work if isinstance(self.answer, Measured) else None
+
+
+class Work(Protocol):
+    """One piece of work. Its methods are called from several threads at once.
+
+    All may raise :class:`~serverless.storage.StoreError`.
+    """
+
+    @property
+    def server_round(self) -> int:
+        """The round, counted from 1."""
+
+    @property
+    def client_id(self) -> int | None:
+        """Whose; ``None`` for the aggregator's."""
+
+    @property
+    def num_examples(self) -> int:
+        """The images behind it."""
+
+    def params(self, attempt: int) -> Mapping[str, Any]:
+        """Return the function's parameters for an attempt, counted from 1."""
+
+    def read(self, result: object) -> Answer:
+        """Read the function's answer; raises :class:`~serverless.invocations.answers.BadAnswer`."""
+
+    def found(self, attempt: int) -> Success | None:
+        """Return an attempt whose work is in the store although its answer was lost; ``None`` if nothing whole is."""
+
+
+@dataclass(frozen=True)
+class Training:
     """Have a client train the global weights on its images; its update is in the store afterwards."""
 
-    def update_of(attempt: int) -> Mapping[str, Any] | None:
-        return {} if objects.has_update(server_round, client_id, attempt) else None
+    objects: RunObjects
+    server_round: int
+    client_id: int
+    num_examples: int
 
-    return Work(
-        server_round,
-        client_id,
-        num_examples,
-        params=partial(objects.client_params, server_round, client_id),
-        read=partial(check_client_answer, num_examples=num_examples),
-        result_of=update_of,
-    )
+    def params(self, attempt: int) -> ClientParams:
+        """See :class:`Work`."""
+        return self.objects.client_params(self.server_round, self.client_id, attempt)
+
+    def read(self, result: object) -> ClientAnswer:
+        """See :class:`Work`."""
+        return read_client_answer(result, self.num_examples)
+
+    def found(self, attempt: int) -> Success | None:
+        """See :class:`Work`."""
+        return Success(attempt) if self.objects.has_update(self.server_round, self.client_id, attempt) else None
 
 
-def averaging(objects: RunObjects, server_round: int, updates: Sequence[Update], test_sha256: str) -> Work:
-    """Have some updates averaged; the new global weights and their evaluation are in the store afterwards."""
-    num_examples = sum(update.num_examples for update in updates)
-    clients = frozenset(update.client_id for update in updates)
-    granted = objects.granted(server_round, updates)
+@dataclass(frozen=True)
+class Averaging:
+    """Have updates averaged; the new global weights and their evaluation are in the store afterwards."""
 
-    def evaluation_of(attempt: int) -> Mapping[str, Any] | None:
-        found = objects.evaluation(server_round, attempt)
+    objects: RunObjects
+    server_round: int
+    updates: tuple[UpdateParams, ...]
+    test_sha256: str
+    client_id: None = None
+
+    @property
+    def num_examples(self) -> int:
+        """See :class:`Work`."""
+        return sum(update["num_examples"] for update in self.updates)
+
+    def params(self, attempt: int) -> AggregatorParams:
+        """See :class:`Work`."""
+        return self.objects.aggregator_params(self.server_round, attempt, self.updates, self.test_sha256)
+
+    def read(self, result: object) -> AverageAnswer | CorruptAnswer:
+        """See :class:`Work`."""
+        return read_aggregator_answer(result, self.num_examples, {update["client_id"] for update in self.updates})
+
+    def found(self, attempt: int) -> Success | None:
+        """See :class:`Work`."""
+        left = self.objects.evaluation(self.server_round, attempt)
         try:
-            check_evaluation(found or {}, num_examples)
+            return Success(attempt, read_evaluation(left, self.num_examples))
         except BadAnswer:
             return None
-        return found
-
-    return Work(
-        server_round,
-        None,
-        num_examples,
-        params=lambda attempt: objects.aggregator_params(server_round, attempt, granted, test_sha256),
-        read=partial(check_aggregator_answer, num_examples=num_examples, clients=clients),
-        result_of=evaluation_of,
-    )

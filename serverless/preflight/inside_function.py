@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import platform
 from importlib import metadata
-from typing import Any
+from typing import cast
 
 from metrics.collect.units import memory, seconds
+from serverless.functions.messages import PreflightAnswer
 from serverless.platforms.protocol import FunctionSpec, Invocation
 from serverless.preflight.findings import Finding, failed, ok, warning
 from serverless.preflight.probe import Probe
@@ -27,9 +28,10 @@ def image(probe: Probe, function: FunctionSpec) -> Finding:
     engine = function.engine or "tensorflow"
     needed = [*PACKAGES, *_ENGINES[engine]]
     invocation = probe.invoke(function, imports=needed)
-    if (answer := invocation.result) is None:
+    if invocation.result is None:
         advice = f"if memory ran out, raise platform.client.memory_mb; else {_ADVICE}"
         return failed(IMAGE, f"the imports end with {_told(invocation)}", advice)
+    answer = cast(PreflightAnswer, invocation.result)
     missing = {name: found["error"] for name, found in answer["packages"].items() if "error" in found}
     if missing:
         return failed(IMAGE, "; ".join(f"{name}: {error}" for name, error in missing.items()), _ADVICE)
@@ -46,10 +48,10 @@ def image(probe: Probe, function: FunctionSpec) -> Finding:
     return ok(IMAGE, f"{loaded}; Python {answer['python']}, {versions}")
 
 
-def _differences(answer: dict[str, Any]) -> str:
+def _differences(answer: PreflightAnswer) -> str:
     """Name the packages whose versions change what is computed, and that differ from this machine's."""
     found = answer["packages"]
-    there = {name: found[name]["version"] for name in ("numpy", "tensorflow") if name in found}
+    there: dict[str, str] = {name: found[name]["version"] for name in ("numpy", "tensorflow") if name in found}
     here = {name: metadata.version(name) for name in there}
     there["Python"], here["Python"] = (
         ".".join(version.split(".")[:2]) for version in (answer["python"], platform.python_version())
@@ -60,11 +62,8 @@ def _differences(answer: dict[str, Any]) -> str:
 def store(probe: Probe, function: FunctionSpec, objects: ObjectStore, grant_s: int) -> Finding:
     """Whether a function can read and write objects by URLs, without credentials."""
     objects.put("preflight/in", _CONTENT)
-    urls = {
-        "get_url": objects.grant("preflight/in", "GET", grant_s),
-        "put_url": objects.grant("preflight/out", "PUT", grant_s),
-    }
-    invocation = probe.invoke(function, **urls)
+    get_url, put_url = objects.grant("preflight/in", "GET", grant_s), objects.grant("preflight/out", "PUT", grant_s)
+    invocation = probe.invoke(function, get_url=get_url, put_url=put_url)
     advice = (
         "name the store as functions reach it with store.functions_endpoint=HOST:PORT, its authority with "
         "store.functions_ca_file, and look at the network between them"

@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Unpack
 
+from serverless.functions.messages import PreflightParams
 from serverless.platforms.openwhisk.deploy import OpenWhisk
 from serverless.platforms.protocol import FunctionSpec, Invocation
 
@@ -33,9 +34,9 @@ class Probe:
         self.platform.deploy(function, wrapper=WRAPPER)
         return function
 
-    def invoke(self, function: FunctionSpec, **params: Any) -> Invocation:
+    def invoke(self, function: FunctionSpec, **params: Unpack[PreflightParams]) -> Invocation:
         """Invoke it; see :mod:`serverless.functions.preflight`."""
-        return self.platform.invoke(function, params)
+        return self.platform.invoke(function, dict(params))
 
 
 @contextmanager

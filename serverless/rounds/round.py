@@ -1,4 +1,4 @@
-"""One round on its way: the work that it is made of, and what is known of it so far."""
+"""A round that is under way: its pieces of work, and what is known of them so far."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from machine.clocks import now
 from metrics.collect.phases import RoundClock
 from metrics.collect.row_types import InvocationRow
-from serverless.invocations.dispatcher import Task
+from serverless.invocations.tasks import Task
 from serverless.rounds.round_policies import RoundPolicy, Tally
 from serverless.storage.run_objects import Update
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from metrics.collect.checkpoints import ResumePoint
+from serverless.functions.messages import AggregatorParams, ClientParams, InvokerParams, UpdateParams
 from serverless.functions.payload import pack_images
 from serverless.storage import ObjectMissing, ObjectStore
 from task.data import Mnist
@@ -88,9 +89,9 @@ class RunObjects:
         """Return the global weights after ``server_round``."""
         return loads(self.store.get(self._weights_keys[server_round]))
 
-    def client_params(self, server_round: int, client_id: int, attempt: int) -> dict[str, Any]:
+    def client_params(self, server_round: int, client_id: int, attempt: int) -> ClientParams:
         """Return the parameters of one client invocation."""
-        params = {
+        params: ClientParams = {
             "job": self.job.to_dict(),
             "client_id": client_id,
             "server_round": server_round,
@@ -104,17 +105,24 @@ class RunObjects:
                 params["state_url"] = self._get(self._kept_states[client_id])
         return params
 
-    def relayed_params(self, server_round: int, client_id: int, params: dict[str, Any], attempt: int) -> dict[str, Any]:
-        """Return the parameters of an invoker: its client's are ``params``, but with a copy of the global weights.
+    def invoker_params(
+        self, server_round: int, client_id: int, attempt: int, function: str, params: Mapping[str, Any]
+    ) -> InvokerParams:
+        """Return the parameters of an invoker whose client gets ``params``, but with a copy of the global weights.
 
         The copy lies beside the update, and is deleted with it.
         """
         key = _copy(server_round, client_id, attempt)
-        mine = {**params, "weights_url": self._get(key)}
-        return {"weights_url": params["weights_url"], "copy_url": self._put(key), "params": mine}
+        mine = cast(ClientParams, {**params, "weights_url": self._get(key)})
+        return {
+            "function": function,
+            "weights_url": params["weights_url"],
+            "copy_url": self._put(key),
+            "params": mine,
+        }
 
     def has_update(self, server_round: int, client_id: int, attempt: int) -> bool:
-        """Whether an attempt left its update, although nobody heard of its end."""
+        """Whether an attempt left its update in the store, although its answer was lost."""
         try:
             self.store.stat(_update(server_round, client_id, attempt))
         except ObjectMissing:
@@ -122,31 +130,31 @@ class RunObjects:
         return True
 
     def evaluation(self, server_round: int, attempt: int) -> dict[str, Any] | None:
-        """Return what an attempt at the round's average left of its answer, after the weights; else ``None``."""
+        """Return the JSON object that an attempt at the round's average left after the weights; ``None`` if none."""
         try:
             value = json.loads(self.store.get(_evaluation(server_round, attempt)))
         except (ObjectMissing, ValueError):
             return None
         return value if isinstance(value, dict) else None
 
-    def granted(self, server_round: int, updates: Iterable[Update]) -> list[dict[str, Any]]:
+    def granted(self, server_round: int, updates: Iterable[Update]) -> tuple[UpdateParams, ...]:
         """Return what the aggregator needs of each update."""
-        return [
+        return tuple(
             {
                 "client_id": update.client_id,
                 "url": self._get(_update(server_round, update.client_id, update.attempt)),
                 "num_examples": update.num_examples,
             }
             for update in updates
-        ]
+        )
 
     def aggregator_params(
-        self, server_round: int, attempt: int, granted: list[dict[str, Any]], test_sha256: str
-    ) -> dict[str, Any]:
-        """Return the parameters of the aggregator's invocation; of :meth:`granted`, in ascending client order."""
+        self, server_round: int, attempt: int, updates: Iterable[UpdateParams], test_sha256: str
+    ) -> AggregatorParams:
+        """Return the parameters of the aggregator's invocation, with :meth:`granted` in ascending client order."""
         return {
             "job": self.job.to_dict(),
-            "updates": granted,
+            "updates": list(updates),
             "weights_url": self._put(_weights(server_round, attempt)),
             "evaluation_url": self._put(_evaluation(server_round, attempt)),
             "test_url": self._get(_TEST),
@@ -187,7 +195,7 @@ class RunObjects:
         self.store.delete_prefix(f"updates/round-{server_round:05d}/")
 
     def forget_late(self, server_round: int, client_id: int, attempt: int) -> None:
-        """Delete what an attempt left after its round was closed: nobody will read it."""
+        """Delete the update and the state of an attempt that ended after its round was closed."""
         for key in (_update(server_round, client_id, attempt), _state(server_round, client_id, attempt)):
             self.store.delete_prefix(key)
 

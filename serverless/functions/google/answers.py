@@ -15,7 +15,7 @@ Answer = tuple[str, int, dict[str, str]]
 _JSON = {"Content-Type": "application/json"}
 
 
-def answer(request: Any, function: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
+def answer(request: Any, function: Callable[[Any], dict[str, Any]]) -> Answer:
     """Answer a ``flask.Request`` with what ``function`` makes of its JSON object."""
     params = request.get_json(force=True, silent=True)
     if not isinstance(params, dict):

@@ -12,7 +12,7 @@ from serverless.functions.openfaas import server
 AGGREGATOR = Aggregator(WorkerProcess(ready_at=now()))
 
 
-def main(params: dict[str, Any]) -> dict[str, Any]:
+def main(params: Any) -> dict[str, Any]:
     """Answer one request."""
     return AGGREGATOR.handle(params)
 

@@ -12,7 +12,7 @@ from serverless.functions.openfaas import server
 WORKER = WorkerProcess(ready_at=now())
 
 
-def main(params: dict[str, Any]) -> dict[str, Any]:
+def main(params: Any) -> dict[str, Any]:
     """Answer one request."""
     return client.handle(params, WORKER)
 

@@ -12,6 +12,6 @@ from serverless.functions.openwhisk.answers import named
 WORKER = WorkerProcess(ready_at=now())
 
 
-def main(args: dict[str, Any]) -> dict[str, Any]:
+def main(args: Any) -> dict[str, Any]:
     """Run one activation."""
     return named(args, client.handle(args, WORKER))

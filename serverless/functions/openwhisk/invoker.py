@@ -15,6 +15,6 @@ from serverless.functions.openwhisk.call import call
 WORKER = WorkerProcess(ready_at=now())
 
 
-def main(args: dict[str, Any]) -> dict[str, Any]:
+def main(args: Any) -> dict[str, Any]:
     """Run one activation."""
     return named(args, invoker.handle(args, WORKER, partial(call, os.environ)))

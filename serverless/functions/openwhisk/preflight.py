@@ -8,6 +8,6 @@ from serverless.functions import preflight
 from serverless.functions.openwhisk.answers import named
 
 
-def main(args: dict[str, Any]) -> dict[str, Any]:
+def main(args: Any) -> dict[str, Any]:
     """Run one activation."""
     return named(args, preflight.handle(args))

@@ -10,7 +10,7 @@ from metrics.collect.probe import WorkerProcess, WorkReport
 from serverless.functions.aggregator import Aggregator
 from serverless.functions.payload import pack_images
 from serverless.functions.transfer import TransferError
-from serverless.invocations.answers import check_aggregator_answer, check_evaluation, corrupt_updates
+from serverless.invocations.answers import read_aggregator_answer, read_evaluation
 from task.aggregation import StreamingAverage
 from task.job import FederatedJob
 from task.models import initial_weights
@@ -54,9 +54,10 @@ def test_the_average_lies_in_the_store_with_its_evaluation_before_the_answer_com
     for client, update in UPDATES.items():
         expected.add(update, 10 + client)
     assert answer["weights_sha256"] == sha256(expected.result()) == sha256(loads((tmp_path / "weights").read_bytes()))
-    assert check_aggregator_answer(answer, 33, UPDATES.keys()) == WorkReport.from_dict(answer["work"])
+    read = read_aggregator_answer(answer, 33, UPDATES.keys())
+    assert read.work == WorkReport.from_dict(answer["work"])
     kept = json.loads((tmp_path / "evaluation").read_bytes())
-    check_evaluation(kept, 33)
+    assert vars(read_evaluation(kept, 33)).items() <= vars(read).items()
     assert kept.items() <= answer.items()
     assert answer["bytes_out"] == sum((tmp_path / name).stat().st_size for name in ("weights", "evaluation"))
 
@@ -81,17 +82,17 @@ def test_the_average_lies_in_the_store_with_its_evaluation_before_the_answer_com
 )
 def test_a_corrupt_update_is_named_and_nothing_is_averaged(tmp_path, content, error):
     answer = call(params(tmp_path, u1=content))
-    check_aggregator_answer(answer, 33, UPDATES.keys())
-    ((client, found),) = corrupt_updates(answer).items()
-    assert client == 1
-    assert error in found
+    (found,) = read_aggregator_answer(answer, 33, UPDATES.keys()).corrupt
+    assert found.client_id == 1
+    assert error in found.error
     assert not (tmp_path / "weights").exists()
     assert not (tmp_path / "evaluation").exists()
 
 
 def test_all_corrupt_updates_are_named_the_first_one_too(tmp_path):
     answer = call(params(tmp_path, u0=b"rubbish", u2=None))
-    assert corrupt_updates(answer).keys() == {0, 2}
+    found = read_aggregator_answer(answer, 33, UPDATES.keys()).corrupt
+    assert [one.client_id for one in found] == [0, 2]
 
 
 def test_the_time_that_corrupt_updates_took_is_in_a_phase(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from metrics.collect.probe import WorkerProcess
 from serverless.functions import invoker
+from serverless.functions.messages import ClientCall
 from serverless.functions.openwhisk import call as openwhisk_call
 from serverless.functions.transfer import TransferError
 from tests.support.tiers import starts
@@ -71,7 +72,7 @@ def test_the_weights_are_handed_on_and_the_client_is_called_with_the_copy(tmp_pa
 
     def call_client(function, params):
         called.append((function, params, copy.read_bytes()))  # it is there before the client is asked
-        return {"record": RECORD}
+        return ClientCall(record=RECORD)
 
     params = {"function": "client", "params": {"client_id": 3}, "weights_url": source.as_uri()}
     told = invoker.handle({**params, "copy_url": copy.as_uri()}, WorkerProcess(time.time()), call_client)
@@ -87,7 +88,7 @@ def test_without_the_weights_no_client_is_called(tmp_path):
 
 
 def test_an_action_is_invoked_with_the_platforms_key_and_its_record_comes_back(api):
-    assert call(api, (200, RECORD)) == {"record": RECORD}
+    assert call(api, (200, RECORD)) == ClientCall(record=RECORD)
     ((verb, path, authorization, body),) = api.requests
     assert (verb, path) == ("POST", "/api/v1/namespaces/_/actions/client?blocking=true&timeout=60000")
     assert base64.b64decode(authorization.removeprefix("Basic ")).decode() == KEY
@@ -96,14 +97,14 @@ def test_an_action_is_invoked_with_the_platforms_key_and_its_record_comes_back(a
 
 def test_a_long_activation_is_asked_for_until_it_has_ended(api):
     missing = (404, {"error": "The requested resource does not exist."})
-    assert call(api, (202, {"activationId": "a1"}), missing, (None, b""), (200, RECORD)) == {"record": RECORD}
+    assert call(api, (202, {"activationId": "a1"}), missing, (None, b""), (200, RECORD)) == ClientCall(record=RECORD)
     assert [path for _, path, _, _ in api.requests][1:] == 3 * ["/api/v1/namespaces/_/activations/a1"]
 
 
 def test_it_gives_up_in_time_to_say_so(api):
     missing = (404, {"error": "not yet"})
     told = call(api, (202, {"activationId": "a1"}), *(50 * [missing]), left_s=openwhisk_call.TO_ANSWER_S + 0.3)
-    assert (told["error_kind"], told["activation_id"], told["may_have_run"]) == ("no record", "a1", True)
+    assert (told.error_kind, told.activation_id, told.may_have_run) == ("no record", "a1", True)
 
 
 @pytest.mark.parametrize(
@@ -122,25 +123,25 @@ def test_it_gives_up_in_time_to_say_so(api):
 )
 def test_what_goes_wrong_has_a_name_and_never_the_key(api, status, body, kind, may_have_run):
     told = call(api, (status, body))
-    assert (told["error_kind"], told["may_have_run"]) == (kind, may_have_run)
-    assert "secret" not in json.dumps(told)
+    assert (told.error_kind, told.may_have_run) == (kind, may_have_run)
+    assert "secret" not in repr(told)
     assert len(api.requests) == 1
 
 
 def test_an_activation_that_failed_is_a_record_like_any_other(api):
     failed = {"activationId": "a2", "response": {"success": False, "status": "application error", "result": {}}}
-    assert call(api, (502, failed)) == {"record": failed}
+    assert call(api, (502, failed)) == ClientCall(record=failed)
 
 
 def test_a_platform_that_is_not_there_was_not_sent_anything(api):
     environ = api.environ()
     environ["__OW_API_HOST"] = "http://127.0.0.1:9"  # nothing listens on the discard port
     told = openwhisk_call.call(environ, "client", {})
-    assert (told["error_kind"], told["may_have_run"]) == ("unreachable", False)
+    assert (told.error_kind, told.may_have_run) == ("unreachable", False)
 
 
 def test_a_bare_host_is_asked_by_https_only(api, monkeypatch):
     environ = {**api.environ(), "__OW_API_HOST": f"127.0.0.1:{api.server_port}"}
     told = openwhisk_call.call(environ, "client", {})
-    assert told["error_kind"] == "no answer"  # there is no TLS: the key was not sent
+    assert told.error_kind == "no answer"  # there is no TLS: the key was not sent
     assert api.requests == []

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from metrics.collect.probe import Probe
-from serverless.invocations.answers import check_client_answer
-from serverless.invocations.attempts import Invoker, Work
+from serverless.invocations.answers import read_client_answer
+from serverless.invocations.attempts import direct_invoker
+from serverless.invocations.work import Success
 from serverless.platforms.protocol import FunctionSpec, Invocation
 from serverless.storage import StoreError
+from tests.serverless.invocations.scripted_work import ScriptedWork
 
 CLIENT = FunctionSpec("client", memory_mb=256, timeout_s=60)
 
@@ -45,15 +47,15 @@ def failure(kind="application error", **changes):
 def attempt(invocation, number=1, unheard=(), in_store=()):
     """Make one attempt; ``in_store`` are the attempts whose updates lie in the store."""
     platform = Scripted([invocation])
-    work = Work(
+    work = ScriptedWork(
         4,
         17,
         600,
         params=lambda number: {"attempt": number},
-        read=lambda result: check_client_answer(result, 600),
-        result_of=lambda number: {} if number in in_store else None,
+        read=lambda result: read_client_answer(result, 600),
+        found=lambda number: Success(number) if number in in_store else None,
     )
-    return Invoker(platform, CLIENT, "run").attempt(work, number, unheard), platform
+    return direct_invoker(platform, CLIENT, "run").attempt(work, number, unheard), platform
 
 
 def test_a_success_is_a_row_with_the_three_clocks():
@@ -98,8 +100,8 @@ def test_an_earlier_attempt_that_turns_up_while_the_next_one_fails_counts():
     turned_up = []
     platform = Scripted([failure()])
     platform.invoke = lambda function, params: turned_up.append(1) or failure()
-    work = Work(1, 0, 1, lambda number: {}, lambda result: None, lambda number: {} if number in turned_up else None)
-    made = Invoker(platform, CLIENT, "run").attempt(work, 2, unheard=(1,))
+    work = ScriptedWork(1, 0, 1, found=lambda number: Success(number) if number in turned_up else None)
+    made = direct_invoker(platform, CLIENT, "run").attempt(work, 2, unheard=(1,))
     assert made.success.attempt == 1
     assert made.row.attempt == 2
 
@@ -155,7 +157,7 @@ def test_a_store_that_cannot_be_asked_costs_no_attempt():
         raise StoreError("gone")
 
     platform = Scripted([success()])
-    work = Work(1, 0, 1, lambda number: {}, lambda result: None, unreachable)
-    made = Invoker(platform, CLIENT, "run").attempt(work, 2, unheard=(1,))
+    work = ScriptedWork(1, 0, 1, found=unreachable)
+    made = direct_invoker(platform, CLIENT, "run").attempt(work, 2, unheard=(1,))
     assert platform.asked == []
     assert (made.row, made.success, made.error_kind, made.was_refused) == (None, None, "store unreachable", True)

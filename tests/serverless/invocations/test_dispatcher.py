@@ -8,9 +8,11 @@ import pytest
 
 from machine.clocks import now
 from metrics.collect.row_types import InvocationRow
-from serverless.invocations.attempts import Attempted, Success, Work
+from serverless.invocations.attempts import Attempted
 from serverless.invocations.dispatcher import Dispatcher, Retries
+from serverless.invocations.work import Success
 from serverless.platforms.protocol import FunctionSpec
+from tests.serverless.invocations.scripted_work import ScriptedWork
 
 RESTFUL = Retries(backoff_s=3600.0, longest_backoff_s=3600.0)
 RETRIES = Retries(max_attempts=3, max_refused=4, backoff_s=0.0, longest_backoff_s=0.0)
@@ -47,9 +49,9 @@ class Scripted:
         if isinstance(step, Exception):
             raise step
         if step == "ok":
-            return Attempted(number, row(work, number), Success(number, {}))
+            return Attempted(number, row(work, number), Success(number))
         if step == "found":
-            return Attempted(number, success=Success(unheard[0], {}))
+            return Attempted(number, success=Success(unheard[0]))
         kind = {"final": "forbidden", "refused": "throttled"}.get(step, "application error")
         failed = row(work, number, "failed", kind)
         return Attempted(number, failed, None, kind, "why", was_refused=step == "refused", may_be_done=step == "lost")
@@ -69,7 +71,7 @@ def dispatch():
         invoker = Scripted(scripts)
         late = []
         made = Dispatcher(invoker, threads, retries, late.append, in_flight)
-        works = [Work(1, client, 600, dict, lambda result: None, lambda number: None) for client in range(len(given))]
+        works = [ScriptedWork(1, client, 600) for client in range(len(given))]
         return made, made.start(works), late, invoker
 
     gates = []

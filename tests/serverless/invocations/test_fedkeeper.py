@@ -6,10 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from metrics.collect.probe import Probe
-from serverless.invocations.attempts import Work
-from serverless.invocations.fedkeeper import Relay, RelayedInvoker, deploy_invokers, invoker_of
+from serverless.invocations.attempt_rows import AttemptRows
+from serverless.invocations.attempts import Invoker
+from serverless.invocations.fedkeeper import Relay, RelayedCaller, deploy_invokers, invoker_of
+from serverless.invocations.journal import RegisterJournal
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
 from serverless.register.clients import open_register
+from tests.serverless.invocations.scripted_work import ScriptedWork
 
 LIMITS = FunctionSpec("invoker", memory_mb=128, timeout_s=300)
 CLIENT = FunctionSpec("client", memory_mb=2048, timeout_s=300)
@@ -46,17 +49,20 @@ class OpenWhisk:
         return self.told
 
 
-def relayed_params(server_round, client_id, params, attempt):
-    return {"weights_url": params["weights_url"], "copy_url": "put", "params": {**params, "weights_url": "copy"}}
+def invoker_params(server_round, client_id, attempt, function, params):
+    return {
+        "function": function,
+        "weights_url": params["weights_url"],
+        "copy_url": "put",
+        "params": {**params, "weights_url": "copy"},
+    }
 
 
-WORK = Work(
+WORK = ScriptedWork(
     server_round=4,
     client_id=7,
     num_examples=10,
     params=lambda attempt: {"client_id": 7, "weights_url": "global"},
-    read=lambda result: None,
-    result_of=lambda attempt: None,
 )
 
 
@@ -64,10 +70,14 @@ WORK = Work(
 def attempt(tmp_path):
     def make(told):
         platform = OpenWhisk(told)
-        relay = Relay(LIMITS, SimpleNamespace(relayed_params=relayed_params))
+        relay = Relay(LIMITS, SimpleNamespace(invoker_params=invoker_params))
         with open_register(f"sqlite:///{tmp_path}/register.sqlite", "run") as register:
             register.enrol([7])
-            invoker = RelayedInvoker(platform, CLIENT, "run", register, False, relay=relay)
+            caller, rows = (
+                RelayedCaller(platform, CLIENT, relay, "run"),
+                AttemptRows("run", "openwhisk", "client", 2048),
+            )
+            invoker = Invoker(CLIENT, caller, rows, RegisterJournal(register))
             attempted = invoker.attempt(WORK, 1)
         return platform, attempted, relay.taken_rows()
 

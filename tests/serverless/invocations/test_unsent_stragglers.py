@@ -2,17 +2,18 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
 from machine.clocks import now
-from serverless.invocations import recovery
-from serverless.invocations.attempts import NOT_SENT, Attempted, Invoker, Success, Work
+from serverless.invocations import journal
+from serverless.invocations.attempt_rows import AttemptRows
+from serverless.invocations.attempts import NOT_SENT, Attempted, DirectCaller, Invoker
 from serverless.invocations.dispatcher import Dispatcher, Retries
-from serverless.invocations.recovery import NotedInvoker
+from serverless.invocations.work import Success
 from serverless.platforms.protocol import FunctionSpec, Invocation
 from serverless.register.clients import RegisterError, open_register
+from tests.serverless.invocations.scripted_work import ScriptedWork
 
 CLIENT = FunctionSpec("client", memory_mb=256, timeout_s=60)
 
@@ -27,7 +28,11 @@ class Untouched:
 
 
 def work(server_round):
-    return Work(server_round, 0, 600, lambda attempt: {}, lambda result: None, lambda attempt: None)
+    return ScriptedWork(server_round, 0, 600)
+
+
+def invoker_on(platform, **options):
+    return Invoker(CLIENT, DirectCaller(platform, CLIENT), AttemptRows("run", platform.name, "client", 256), **options)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def noted(tmp_path):
     with open_register(f"sqlite:///{tmp_path}/register.sqlite", "run") as register:
         register.enrol([0])
         assert register.begin(0, 2, 1, now())
-        yield NotedInvoker(Untouched(), CLIENT, "run", register, outlives_keeper=False)
+        yield invoker_on(Untouched(), journal=journal.RegisterJournal(register))
 
 
 def test_an_attempt_that_its_clients_next_round_has_overtaken_is_not_sent(noted):
@@ -52,7 +57,7 @@ def test_an_attempt_that_another_keeper_has_begun_is_still_an_error(noted):
     ("ended", "kind"),
     [
         (Attempted(1, error_kind="store unreachable", was_refused=True), "store unreachable"),
-        (Attempted(1, success=Success(1, {})), NOT_SENT),
+        (Attempted(1, success=Success(1)), NOT_SENT),
     ],
 )
 def test_a_straggler_that_was_never_sent_is_told_as_such(ended, kind):
@@ -64,7 +69,7 @@ def test_a_straggler_that_was_never_sent_is_told_as_such(ended, kind):
             return ended
 
     with ThreadPoolExecutor(1) as threads:
-        made = Dispatcher(Waiting(Untouched(), CLIENT, "run"), threads, Retries(), late.append, in_flight=1)
+        made = Dispatcher(Waiting(**vars(invoker_on(Untouched()))), threads, Retries(), late.append, in_flight=1)
         made.start([work(1)])
         assert made.leave().out == 1
         gate.set()
@@ -77,8 +82,8 @@ def test_a_keepers_own_failed_attempt_is_not_waited_for_where_the_platform_outli
         def invoke(self, function, params):
             return Invocation("a", None, "application error", "it raised")
 
-    monkeypatch.setattr(recovery.time, "sleep", lambda _: pytest.fail("it waited"))
-    failing = replace(noted, platform=Failing(), outlives_keeper=True)
+    monkeypatch.setattr(journal.time, "sleep", lambda _: pytest.fail("it waited"))
+    failing = invoker_on(Failing(), journal=noted.journal, outlives_keeper_s=60)
     first = failing.attempt(work(3), 1)
     assert first.may_be_done
     assert failing.attempt(work(3), 2, [1]).row.attempt == 2

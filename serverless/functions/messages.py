@@ -1,0 +1,163 @@
+"""What the keeper and a function say to each other: the parameters of each function and its answer, as JSON objects.
+
+The keeper builds parameters and reads answers (:mod:`serverless.invocations.answers` checks them); a function does the
+opposite. Shipped into functions: the standard library only, besides the probe's report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NotRequired, TypedDict
+
+from metrics.collect.probe import WorkReport
+
+
+class ClientParams(TypedDict):
+    """Parameters of the client function; the URLs are good for one object and one verb each."""
+
+    job: dict[str, Any]  # task.job.FederatedJob.to_dict
+    client_id: int
+    server_round: int
+    weights_url: str
+    data_url: str
+    update_url: str
+    state_url: NotRequired[str]  # of the optimizer; absent in a client's first round, and where it is not kept
+    new_state_url: NotRequired[str]
+
+
+class UpdateParams(TypedDict):
+    """One update that the aggregator averages."""
+
+    client_id: int
+    url: str
+    num_examples: int
+
+
+class AggregatorParams(TypedDict):
+    """Parameters of the aggregator function."""
+
+    job: dict[str, Any]  # task.job.FederatedJob.to_dict
+    updates: list[UpdateParams]  # in ascending client order, the order in which they are added up
+    weights_url: str  # where the average goes
+    evaluation_url: str  # where the evaluation goes, in case that the answer is lost
+    test_url: str
+    test_sha256: str
+
+
+class InvokerParams(TypedDict):
+    """Parameters of the invoker function of FedKeeper's topology."""
+
+    function: str  # name of the client function
+    params: ClientParams
+    weights_url: str
+    copy_url: str  # where the client's copy of the weights goes
+
+
+class PreflightParams(TypedDict, total=False):
+    """Parameters of the probe function; it does what is asked for."""
+
+    imports: list[str]  # packages
+    get_url: str  # the object behind it is written to put_url
+    put_url: str
+    sleep_s: float
+    padding: str  # makes the request as large as it should be
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What every function says of its own work: bytes that it read and wrote, and the probe's report."""
+
+    bytes_in: int
+    bytes_out: int
+    work: WorkReport
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientAnswer(Measured):
+    """A client trained on ``num_examples`` images; its update is in the store."""
+
+    num_examples: int
+    train_loss: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How good the average of ``num_examples`` images is, and its hash; both are also kept in the store."""
+
+    test_accuracy: float
+    test_loss: float
+    weights_sha256: str
+    num_examples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageAnswer(Evaluation, Measured):
+    """The aggregator averaged all updates and evaluated the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptUpdate:
+    """An update that must not enter the average: it is damaged, missing or of another model."""
+
+    client_id: int
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptAnswer(Measured):
+    """The aggregator averaged nothing, because of these updates."""
+
+    corrupt: tuple[CorruptUpdate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientCall:
+    """What became of the activation that an invoker function started.
+
+    Parameters
+    ----------
+    record
+        The platform's own record of the activation; ``None`` if there is none, and then the others say why.
+    error_kind
+        As in ``invocations.error_kind``.
+    may_have_run
+        Whether the client may have run all the same.
+    activation_id
+        As far as it is known.
+    """
+
+    record: dict[str, Any] | None = None
+    error_kind: str | None = None
+    error: str | None = None
+    may_have_run: bool = True
+    activation_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvokerAnswer(ClientCall, Measured):
+    """An invoker handed the weights on and waited for its client."""
+
+
+class Package(TypedDict, total=False):
+    """An imported package: its version, or why it could not be imported."""
+
+    version: str
+    error: str
+
+
+class PreflightAnswer(TypedDict):
+    """What the probe function saw; moments are seconds since the epoch by the container's clock."""
+
+    instance: str  # of the container
+    started_at: float
+    ended_at: float
+    peak_memory_bytes: int
+    python: NotRequired[str]
+    packages: NotRequired[dict[str, Package]]
+    import_s: NotRequired[float]
+    moved_bytes: NotRequired[int]
+    transfer_error: NotRequired[str]
