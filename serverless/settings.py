@@ -37,13 +37,13 @@ class ServerlessSettings:
     policy
         When a round is closed.
     retries
-        How often a piece of work is tried before it has failed for good.
+        How often a piece of work is tried before it counts as failed.
     grant_s
-        How long a presigned URL is good for, seconds; longer than the longest wait for a function.
+        How long a presigned URL is valid, seconds; longer than the longest wait for a function.
     cluster
-        The cluster whose pods are watched; ``None``: none is.
+        The cluster whose pods are watched; ``None``: no cluster.
     register
-        Where it is noted who the clients are and what each was last asked.
+        Where the clients and the last request to each are noted.
     invoker
         Limits of the functions that invoke a client each, in FedKeeper's topology; ``None``: the keeper invokes
         clients itself.

@@ -4,7 +4,7 @@ The same probe runs in a worker of the bare loop, in a Flower client and in a fu
 measured by the same instrument. It imports the standard library only: it is shipped into functions.
 
 CPU seconds and peak memory are the process's own everywhere (getrusage and its high-water mark), so that backends can
-be compared; where the work has a control group of its own, what the group counted is reported beside them.
+be compared; where the process has its own control group, the group's numbers are reported beside them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class WorkReport:
     is_cold
         Whether this was the first work of its process.
     cgroup_cpu_s, cgroup_peak_memory_bytes, cgroup_source
-        What its control group counted, and in which files; ``None`` where it has none of its own. See
+        What its own control group counted, and in which files; ``None`` where it has none. See
         :class:`metrics.collect.worker_cgroup.GroupReading`.
     """
 

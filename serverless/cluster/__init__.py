@@ -1,7 +1,7 @@
-"""What a Kubernetes cluster says of a run: its pods, what they use, and what became of them.
+"""What a Kubernetes cluster reports about a run: its pods, what they use, and how they ended.
 
-Nothing here can fail a run: what the cluster does not tell is a note. The client library is imported by the watch's
-own thread, not with this package.
+Nothing here can fail a run: what the cluster does not report becomes a note. The client library is imported by the
+watch's own thread, not with this package.
 """
 
 from __future__ import annotations

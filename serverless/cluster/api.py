@@ -1,6 +1,6 @@
-"""The few questions that are asked of a Kubernetes API server, and answers to people when it does not answer.
+"""The few requests to a Kubernetes API server, and error texts for people when it does not answer.
 
-Reading is all that is done. The verbs that a role needs: ``list`` on pods and events in the two namespaces, ``list`` on
+All of them only read. The verbs that a role needs: ``list`` on pods and events in the two namespaces, ``list`` on
 pods of ``metrics.k8s.io`` there, and ``list`` on nodes (cluster-wide).
 """
 
@@ -17,7 +17,7 @@ _NO_METRICS = (404, 503)  # the API is not registered; it is, but nothing serves
 
 
 class ClusterUnavailable(RuntimeError):  # noqa: N818 - it names what happened, as a note says it
-    """The cluster did not tell something; the text says what, why, and what to do."""
+    """The cluster did not answer a question; the text says which, why, and what to do."""
 
 
 class KubernetesApi:
@@ -77,7 +77,7 @@ class KubernetesApi:
         return list(answer["items"])
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         with suppress(Exception):  # nothing depends on it
             self._client.close()
 

@@ -1,7 +1,7 @@
-"""What became of pods that did not end as they should: killed for memory, evicted, never scheduled, without an image.
+"""Pods that did not end as they should: killed for memory, evicted, never scheduled, without an image.
 
-Two witnesses. A container that the kernel killed is told by its pod's status only, for as long as the pod lives:
-OpenWhisk deletes it soon, so that such an end may be missed between two looks. The others leave events.
+There are two sources. A container that the kernel killed is visible in its pod's status only, as long as the pod
+exists: OpenWhisk deletes it soon, so that such an end may be missed between two looks. The others leave events.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WELL = ("Completed", None)
 
 @dataclass(frozen=True)
 class PodEvent:
-    """Something that befell a pod.
+    """Something that went wrong with a pod.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def ends_of_containers(pods: Iterable[Any], since: float) -> Iterator[PodEvent]:
 
 
 def warnings(events: Iterable[Any], since: float) -> Iterator[PodEvent]:
-    """Return the ``CoreV1Event`` objects after ``since`` that tell of a pod in trouble."""
+    """Return the ``CoreV1Event`` objects after ``since`` that report a problem of a pod."""
     for event in events:
         at = _seconds(event.last_timestamp or (event.series and event.series.last_observed_time) or event.event_time)
         if event.reason in _REASONS and event.involved_object.kind == "Pod" and at >= since:

@@ -27,7 +27,7 @@ def node_facts(node: Any) -> dict[str, Any]:
 
 
 def openwhisk_facts(raw_pods: Iterable[Any]) -> dict[str, Any] | None:
-    """Return chart and version of OpenWhisk, from its controller's pod; ``None`` if there is none.
+    """Return chart and version of OpenWhisk, from its controller's pod; ``None`` without one.
 
     The chart labels its pods with its own name and version; OpenWhisk's version is the tag of the controller's image.
     """

@@ -1,8 +1,8 @@
-"""Whose a pod is, and what it asked for.
+"""The role of a pod, and the resources that it requested.
 
 Labels of action pods: apache/openwhisk at 1fae641 and at ef725a6, which the chart deploys: ``WhiskPodBuilder`` sets
 ``user-action-pod``, ``KubernetesContainer.initialize`` sets ``openwhisk/action`` when the code is loaded. Until then
-the name tells: ``ContainerProxy.containerName`` ends in the action's name, or in ``prewarm_KIND``.
+the name shows it: ``ContainerProxy.containerName`` ends in the action's name, or in ``prewarm_KIND``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Pod:
         The action's name (``client``, ``aggregator``), ``prewarmed``, ``openwhisk`` for its own services, or
         ``object_store``.
     is_running
-        Whether it is not over: pending pods hold their requests too.
+        Whether it has not ended: pending pods keep their requests, too.
     requested_cpu_cores, requested_memory_bytes
         Sum over its containers; ``None`` if none of them asks for any, so that they may use what the node has.
     images
-        Image as it was asked for -> digest of what runs, as far as the node has told.
+        Image as it was requested -> digest of the image that runs, as far as the node has reported it.
     """
 
     namespace: str

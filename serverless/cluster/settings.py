@@ -21,7 +21,7 @@ class ClusterSettings:
     store_namespace
         Where the object store is; ``None`` if it is not in the cluster.
     every_s
-        Seconds between two looks. metrics-server itself looks every 15 s unless told otherwise.
+        Seconds between two looks. metrics-server itself looks every 15 s by default.
     timeout_s
         Seconds that an answer of the API server may take.
     """

@@ -42,7 +42,7 @@ def read_usage(item: Mapping[str, Any]) -> PodUsage:
     Raises
     ------
     KeyError, ValueError
-        If it is none.
+        If it is not one.
     """
     containers = [container["usage"] for container in item["containers"]]
     return PodUsage(

@@ -20,7 +20,7 @@ from serverless.cluster.pods import Pod, read_pod
 from serverless.cluster.settings import ClusterSettings
 from serverless.cluster.usage import SOURCE, PodUsage, UsageAccount, read_usage
 
-_MOST_EVENTS = 200  # of a run: an image that cannot be pulled tells so again and again
+_MOST_EVENTS = 200  # of a run: an image that cannot be pulled causes an event again and again
 _PATIENCE_S = 30.0  # for the last look, at the end of a run
 T = TypeVar("T")
 
@@ -89,14 +89,14 @@ class ClusterWatch:
         if rows:
             append(self.directory, *rows)
             self._samples += 1
-        self._hear(ends_of_containers([raw for _, raw in found], self.started_at))
+        self._add_events(ends_of_containers([raw for _, raw in found], self.started_at))
         for namespace in self._namespaces():
-            self._hear(warnings(self._list(api.events, namespace), self.started_at))
+            self._add_events(warnings(self._list(api.events, namespace), self.started_at))
         self._cpu_s += time.thread_time() - start
         self._keep()
 
     def _first_look(self, api: KubernetesApi) -> None:
-        self.facts["kubernetes"] = self._told(api.version)
+        self.facts["kubernetes"] = self._asked(api.version)
         self.facts["nodes"] = [node_facts(node) for node in self._list(api.nodes)]
         self.facts["openwhisk"] = openwhisk_facts(self._list(api.pods, self.settings.namespace))
         self.look(api)
@@ -115,17 +115,17 @@ class ClusterWatch:
         return [read_usage(item) for item in self._list(api.pod_metrics, namespace)]
 
     def _list(self, ask: Callable[..., list[T]], *arguments: str) -> list[T]:
-        return self._told(ask, *arguments) or []
+        return self._asked(ask, *arguments) or []
 
-    def _told(self, ask: Callable[..., T], *arguments: str) -> T | None:
-        """Return an answer, or note that there is none."""
+    def _asked(self, ask: Callable[..., T], *arguments: str) -> T | None:
+        """Return an answer, or note that the cluster did not give one."""
         try:
             return ask(*arguments)
         except ClusterUnavailable as error:
             self._note(str(error))
             return None
 
-    def _hear(self, events: Iterator[PodEvent]) -> None:
+    def _add_events(self, events: Iterator[PodEvent]) -> None:
         for event in events:
             if len(self._events) < _MOST_EVENTS:
                 self._events.setdefault(event)

@@ -30,12 +30,12 @@ class Group:
     memory_mb
         Memory limit of its client functions, MiB.
     cpu_share
-        Of a core, in (0, 1]; ``None`` leaves it to the platform. A local platform enforces it by a cgroup, or simulates
-        it; a real one is as fast as it is.
+        Share of a core, in (0, 1]; ``None`` leaves it to the platform. A local platform enforces it by a cgroup or
+        simulates it; a real platform ignores it.
     network_delay_s
-        Seconds that a request, and its answer, are on the way beyond what they really take; local platforms only.
+        Seconds that are added to the way of each request and of each answer; local platforms only.
     cold_start_delay_s
-        Seconds by which the start of a container is late, as for the pull of an image; local platforms only.
+        Seconds that are added to the start of a container, as for the pull of an image; local platforms only.
     """
 
     name: str

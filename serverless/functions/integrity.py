@@ -1,8 +1,8 @@
-"""Whether bytes are what they were when they were sent: by MD5, which is what object stores speak.
+"""Whether bytes arrived as they were sent, by the MD5 sums that object stores use.
 
-Nobody is kept out by this: it finds accidents on the way, for which MD5 is good enough. It is for sending again at
-once; what is damaged alike every time passes here, and is found by whoever decodes it: weights carry a checksum
-(:mod:`task.weights`), images the checksums of their archive.
+This finds accidents in transfer, for which MD5 is good enough; it does not keep attackers out. Damaged bytes are sent
+again at once. Bytes that are damaged in the same way every time pass here, and are found when they are decoded: weights
+have a checksum (:mod:`task.weights`), images those of their archive.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def is_damaged(data: bytes, tag: str, met: set[str]) -> bool:
     tag
         The answer's ``ETag``: the MD5 sum of most objects, but not of those in parts or with a client's own key.
     met
-        Digests of damaged answers so far; this one's is added. The same bytes twice were not damaged on the way:
-        the tag is something else than their MD5 sum.
+        Digests of damaged answers so far; this one's is added. The same bytes twice were not damaged in
+        transfer: the tag is something else than their MD5 sum.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from metrics.collect.probe import WorkReport
 
 
 class ClientParams(TypedDict):
-    """Parameters of the client function; the URLs are good for one object and one verb each."""
+    """Parameters of the client function; each URL allows one verb on one object."""
 
     job: dict[str, Any]  # task.job.FederatedJob.to_dict
     client_id: int
@@ -39,7 +39,7 @@ class AggregatorParams(TypedDict):
     job: dict[str, Any]  # task.job.FederatedJob.to_dict
     updates: list[UpdateParams]  # in ascending client order, the order in which they are added up
     weights_url: str  # where the average goes
-    evaluation_url: str  # where the evaluation goes, in case that the answer is lost
+    evaluation_url: str  # where the evaluation goes, in case the answer is lost
     test_url: str
     test_sha256: str
 
@@ -65,7 +65,7 @@ class PreflightParams(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What every function says of its own work: bytes that it read and wrote, and the probe's report."""
+    """The part of an answer that every function gives: bytes that it read and wrote, and the probe's report."""
 
     bytes_in: int
     bytes_out: int
@@ -121,7 +121,8 @@ class ClientCall:
     Parameters
     ----------
     record
-        The platform's own record of the activation; ``None`` if there is none, and then the others say why.
+        The platform's own record of the activation; ``None`` if it is not known, and then the other
+        fields say why.
     error_kind
         As in ``invocations.error_kind``.
     may_have_run

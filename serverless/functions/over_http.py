@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 CONNECT_WITHIN_S = 5.0
 READ_WITHIN_S = 30.0  # between two pieces of an answer, not for all of it
 TRUSTED = "trusted.pem"  # beside __main__.py, where the deployer names authorities to trust
-_CHUNK_BYTES = 1 << 20  # with the 10 kB that requests takes by itself, 2 MB take twice as long to fetch
+_CHUNK_BYTES = 1 << 20  # with requests' default of 10 kB, 2 MB take twice as long to fetch
 _PASSING_STATUS = {408, 429}  # and from 500 up
 _DAMAGED = (b"<Code>BadDigest<", b"<Code>IncompleteBody<", b"<Code>RequestTimeout<")  # S3's words, with 400
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one attempt came to: the object, or why there is none, and whether to ask again."""
+    """The result of one attempt: the object, or why it failed, and whether another attempt is useless."""
 
     data: bytes | None = None
     reason: str = ""

@@ -28,7 +28,7 @@ def unpack_images(data: bytes) -> Images:
     Raises
     ------
     CorruptData
-        If ``data`` is truncated or holds something else.
+        If ``data`` is truncated or something else.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:

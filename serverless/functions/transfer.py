@@ -1,12 +1,12 @@
-"""How a function reads and writes objects: by URLs it was given, without credentials of its own.
+"""How a function reads and writes objects: by URLs that it was given, without credentials.
 
-``file://`` URLs come from the directory store, ``http(s)://`` ones are presigned by an object store; each is good
-for one object and one verb. This module is shipped into functions: it imports the standard library, and ``requests``
+``file://`` URLs come from the directory store, ``http(s)://`` ones are presigned by an object store; each allows
+one verb on one object. This module is shipped into functions: it imports the standard library, and ``requests``
 only when a URL needs it.
 
 A store that is slow, full or gone for some seconds is asked again, with growing waits, until :data:`PATIENCE_S` is
-over; a refusal is final. What a store sends is held to the MD5 sum that it names as the object's ETag, and what is sent
-to it goes with its MD5 sum (``Content-MD5``), so that bytes damaged on the way are sent again, not learnt from.
+over; a refusal is final. What a store sends is compared with the MD5 sum in the object's ETag, and what is sent to it
+goes with its MD5 sum (``Content-MD5``), so that damaged bytes are sent again, not learnt from.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def fetch(url: str) -> bytes:
     Raises
     ------
     TransferError
-        If it is not there, the URL is not good for reading it (any more), or the store cannot be reached.
+        If it is not there, the URL does not allow reading it (any more), or the store cannot be reached.
     """
     if (path := _local_path(url)) is None:
         return _patiently("GET", url, functools.partial(ask, "GET", url, None, set()))
@@ -65,7 +65,7 @@ def deliver(url: str, data: bytes) -> None:
     Raises
     ------
     TransferError
-        If the URL is not good for writing it (any more), or the store cannot be reached.
+        If the URL does not allow writing it (any more), or the store cannot be reached.
     """
     if (path := _local_path(url)) is None:
         _patiently("PUT", url, functools.partial(ask, "PUT", url, data, set()))
@@ -75,7 +75,7 @@ def deliver(url: str, data: bytes) -> None:
 
 def _patiently(verb: str, url: str, once: Callable[[], Outcome]) -> bytes:
     outcome, number = Outcome(), 0
-    for number in attempts(PATIENCE_S, BACKOFF_S):  # noqa: B007 - told at the end
+    for number in attempts(PATIENCE_S, BACKOFF_S):  # noqa: B007 - used in the error text
         outcome = once()
         if outcome.data is not None:
             return outcome.data
@@ -108,7 +108,7 @@ def _on_disk(path: Path, action: Callable[[], bytes | None]) -> Outcome:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         passing = _is_gone(path) if missing else error.errno in PASSING_ERRNO
-        status = 404 if missing and not passing else None  # of a store that is away nobody knows what is missing
+        status = 404 if missing and not passing else None  # while the store is away, it is not known what is missing
         return Outcome(None, error.strerror or str(error), status, final=not passing)
 
 

@@ -102,7 +102,7 @@ def read_invoker_answer(result: object) -> InvokerAnswer:
 
 
 def read_evaluation(value: object, num_examples: int) -> Evaluation:
-    """Read the evaluation of the average of ``num_examples`` images; raises :class:`BadAnswer` if it is none."""
+    """Read the evaluation of the average of ``num_examples`` images; raises :class:`BadAnswer` if it is not one."""
     answer = _object(value)
     accuracy, loss, digest, counted = (answer.get(field.name) for field in fields(Evaluation))
     if not _is_number(accuracy) or not 0 <= accuracy <= 1:
@@ -123,7 +123,7 @@ def _object(result: object) -> Mapping[str, Any]:
 
 
 def _measured(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Read what every function says of its own work; see :class:`serverless.functions.messages.Measured`."""
+    """Read the part of an answer that every function gives; see :class:`serverless.functions.messages.Measured`."""
     return {
         "bytes_in": _count(answer, "bytes_in"),
         "bytes_out": _count(answer, "bytes_out"),

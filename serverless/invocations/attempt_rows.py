@@ -81,6 +81,6 @@ class AttemptRows:
         return with_work(row, answer.work if answer else None)
 
     def unanswered(self, work: Work, number: int, submitted_at: float) -> InvocationRow:
-        """Describe an attempt for whose answer nobody waits any longer."""
+        """Describe an attempt whose answer is no longer waited for."""
         waited_s = now() - submitted_at
         return self.row(work, number, Invocation(), submitted_at=submitted_at, client_s=waited_s, error_kind=NO_ANSWER)

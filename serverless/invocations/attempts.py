@@ -141,7 +141,7 @@ class Invoker:
         return attempted
 
     def unanswered(self, work: Work, number: int, submitted_at: float) -> InvocationRow:
-        """Describe an attempt for whose answer nobody waits any longer."""
+        """Describe an attempt whose answer is no longer waited for."""
         return self.rows.unanswered(work, number, submitted_at)
 
     def _judge(

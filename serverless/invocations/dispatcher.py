@@ -61,7 +61,7 @@ class Retries:
 
 @dataclass(frozen=True)
 class Left:
-    """Work that was left behind: how many attempts were out then, and those of them that had just been answered."""
+    """Work that was left behind: the number of attempts in flight, and the rows of those just answered."""
 
     out: int
     answered: list[InvocationRow]
@@ -129,7 +129,7 @@ class Dispatcher:
         self._try_again(task, CORRUPT_UPDATE, error)
 
     def leave(self) -> Left:
-        """Leave all work behind that is not done: what is out runs on, nothing of it is tried again."""
+        """Leave all work behind that is not done: what is in flight runs on, and nothing is tried again."""
         self._unsent.clear()
         self._resting.clear()
         out = frozenset(self._out)
@@ -145,7 +145,7 @@ class Dispatcher:
         return Left(len(out), answered)
 
     def see_off(self, within_s: float) -> None:
-        """Wait for the attempts that were left behind; one that has not been answered then is written down as such."""
+        """Wait for the attempts that were left behind; one without an answer by then gets a row that says so."""
         until = now() + within_s
         while self._left and (ended := self._receive(until)):
             self._judge(*ended)
@@ -179,7 +179,7 @@ class Dispatcher:
         return task, ended
 
     def _judge(self, task: Task, ended: Attempted) -> bool:
-        """Note what became of an attempt; return whether its task is now done, or has failed for good."""
+        """Note the result of an attempt; return whether its task is now done, or has failed for good."""
         if task in self._silent:
             return False  # it has its row
         if task in self._left:
@@ -205,13 +205,13 @@ class Dispatcher:
         return replace(unsent, error_kind=ended.error_kind or NOT_SENT)
 
     def _count(self, task: Task, success: Success) -> None:
-        """Let an attempt count, also one whose answer was lost: its row keeps what had happened to it."""
+        """Count an attempt as the success of its task; if its answer was lost, its row keeps the error kind."""
         task.success = success
         row = task.rows[success.attempt]
         task.rows[success.attempt] = replace(row, status="success", num_examples=task.work.num_examples)
 
     def _try_again(self, task: Task, kind: str, error: str, *, final: bool = False) -> bool:
-        """Let a task rest before its next attempt; return whether it has none left."""
+        """Plan the next attempt at a task, after a pause; return whether no attempt is left."""
         if final or task.ran >= self._retries.max_attempts or task.refused >= self._retries.max_refused:
             whose = "" if task.work.client_id is None else f" of client {task.work.client_id}"
             task.error = (

@@ -1,4 +1,4 @@
-"""What a keeper that starts again makes of the journal of an earlier one: only lost work is done twice."""
+"""How a keeper that starts again uses the journal of an earlier one: only lost work is done twice."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from serverless.invocations.attempts import Invoker
 from serverless.invocations.journal import RegisterJournal, key_of
 from serverless.invocations.tasks import Task
 from serverless.invocations.work import Success, Work
+from serverless.platforms.protocol import FunctionSpec
 from serverless.register.clients import Activation
 
 
@@ -26,7 +27,7 @@ class Recovery:
     invoker_of
         What makes the attempts at a client's work.
     written
-        Attempts at clients' work that are in the tables, by round, client and attempt: they are over.
+        Attempts that are in the tables; see :func:`attempts_at`.
     """
 
     journal: RegisterJournal
@@ -63,6 +64,12 @@ class Recovery:
         if invoker.outlives_keeper_s:
             until = submitted_at + invoker.outlives_keeper_s
             self.journal.running_until[(*key_of(task.work), number)] = until
+
+
+def attempts_at(function: FunctionSpec, written: Iterable[InvocationRow]) -> set[tuple[int, int | None, int]]:
+    """Return the attempts at the work of a function that are in the tables, by round, client and attempt: all ended."""
+    mine = (row for row in written if row.function == function.name)
+    return {(row.server_round, row.client_id, row.attempt) for row in mine}
 
 
 def _gone(row: InvocationRow) -> InvocationRow:

@@ -1,4 +1,4 @@
-"""What becomes of attempts whose answers come after their round was closed."""
+"""Attempts whose answers come after their round was closed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from serverless.storage.run_objects import RunObjects
 
 
 def discarded(row: InvocationRow) -> InvocationRow:
-    """Return an attempt as one that came to nothing, because its round had been closed: it cost what it cost."""
+    """Return an attempt as one that is not used, because its round had been closed; its cost stays."""
     return replace(row, status="discarded")
 
 
 @dataclass(frozen=True)
 class LateAnswers:
-    """Writes late attempts down and deletes what they left in the store."""
+    """Records late attempts, and deletes what they left in the store."""
 
     objects: RunObjects
     recorder: Recorder
 
     def __call__(self, row: InvocationRow) -> None:
-        """Take one; where the round was not closed but given up, the attempt stays what it was."""
+        """Record one; where the round failed and was never closed, the attempt keeps its status."""
         was_closed = any(done.server_round == row.server_round for done in self.recorder.rounds)
         self.recorder.invocations([discarded(row) if was_closed else row])
         if row.client_id is not None:
-            with suppress(StoreError):  # nobody reads it, and the end of the run deletes everything
+            with suppress(StoreError):  # it is not read again, and the end of the run deletes everything
                 self.objects.forget_late(row.server_round, row.client_id, row.attempt)

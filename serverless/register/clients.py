@@ -1,4 +1,4 @@
-"""The register of clients: what each of them was last asked to do.
+"""The register of clients, with the last request to each.
 
 It outlives the keeper: one that starts again reads here which activations were in flight, and which had ended.
 
@@ -26,7 +26,7 @@ State = Literal["idle", "in_flight", "finished", "failed"]
 
 @dataclass(frozen=True)
 class Activation:
-    """The last that a client was asked to do.
+    """The last request to a client.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Activation:
     submitted_at
         When it was sent, seconds since the epoch by the keeper's clock.
     report
-        What the keeper left with its end, to be read by a keeper that starts again.
+        What the keeper noted for a keeper that starts again.
     """
 
     client_id: int
@@ -82,12 +82,12 @@ class Register:
         Parameters
         ----------
         report
-            What a keeper that starts again should know in any case, such as the attempts before this one.
+            What a keeper that starts again must know, such as the attempts before this one.
 
         Returns
         -------
         bool
-            False if this attempt or a later one was begun already, by whomever: it must then not be sent.
+            False if this attempt or a later one was begun already, by any process: then it must not be sent.
 
         Raises
         ------

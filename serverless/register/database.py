@@ -77,14 +77,14 @@ def database_url(text: str, password_env: str | None = None) -> URL:
         url = make_url(text)
     except ArgumentError as error:
         raise RegisterError(
-            "the register's URL is none: write sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
+            "the register's URL cannot be read: write sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
         ) from error
     if url.get_backend_name() not in DIALECTS:
         raise RegisterError(f"the register cannot be kept in {url.get_backend_name()}: allowed are sqlite, postgresql")
     if url.password is not None:
         raise RegisterError(
-            "the register's URL holds a password, which would end up in the tables: leave it out, and put it into an "
-            "environment variable that register.password_env names"
+            "the register's URL contains a password, which would end up in the tables: leave it out, and put it into "
+            "an environment variable that register.password_env names"
         )
     if url.get_backend_name() == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
@@ -92,7 +92,7 @@ def database_url(text: str, password_env: str | None = None) -> URL:
         password = os.environ.get(password_env)
         if not password:
             raise RegisterError(
-                f"the environment variable {password_env}, which holds the register's password, is empty"
+                f"the environment variable {password_env}, which must contain the register's password, is empty"
             )
         url = url.set(password=password)
     return url

@@ -1,4 +1,4 @@
-"""Which clients are alike: DBSCAN, at the radius that parts them best."""
+"""Groups of similar clients: DBSCAN, at the radius that separates them best."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def grouped(features: NDArray[np.float64]) -> tuple[int, ...]:
     """Return a group's number for each row of ``features`` [clients, features].
 
     Features are scaled to one standard deviation. Of a grid of radii, the one with the highest score of Calinski and
-    Harabasz counts (T. Calinski, J. Harabasz: "A dendrite method for cluster analysis", 1974). A client that is like no
-    other is a group of its own. Where nothing parts them, all are one group.
+    Harabasz counts (T. Calinski, J. Harabasz: "A dendrite method for cluster analysis", 1974). A client that is
+    similar to no other forms a group alone. Where no radius gives two groups, all clients are one group.
 
     Examples
     --------

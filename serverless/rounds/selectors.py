@@ -31,7 +31,7 @@ _MISS_PENALTY = 1.5  # of a fresh miss, in longest durations
 
 
 class Selector(Protocol):
-    """Says who takes part in a round; asked once a round, in order, and told how each went."""
+    """Chooses the clients of a round: it is called once a round, in order, and then gets the round's durations."""
 
     def select(self, server_round: int) -> tuple[int, ...]:
         """Return client ids in ascending order."""
@@ -42,7 +42,7 @@ class Selector(Protocol):
 
 @dataclass(frozen=True)
 class Drawn:
-    """``random`` and ``fixed``: what happened before does not matter."""
+    """``random`` and ``fixed``: the past does not matter."""
 
     job: FederatedJob
 
@@ -102,7 +102,7 @@ class FastestMix:
         sitting = [client for client in known if self._pasts[client].sits_out_in(server_round)]
         ready = [client for client in known if client not in sitting]
         wanted = self.job.clients_per_round
-        if len(new) < wanted:  # else nobody else is needed, and nobody is grouped
+        if len(new) < wanted:  # else the new clients are enough, and no groups are needed
             new += self._from_the_fastest(ready, server_round)
         # those that sit out are needed only if all others together are too few
         queue = new + sorted(sitting, key=lambda client: self._pasts[client].missed[-1])

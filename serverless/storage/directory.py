@@ -1,7 +1,7 @@
 """A folder as an object store: the embedded default.
 
-What it grants are ``file://`` URLs. Nobody stands between a function and the file system, so neither their expiry nor
-their verb can be enforced, as a real store does: functions are trusted to use what they were given.
+It grants ``file://`` URLs. No server stands between a function and the file system, so neither the expiry nor the verb
+of a URL is enforced, as a real store does: functions are trusted to use what they were given.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class DirectoryStore:
             with _explained("delete object", path):
                 path.unlink(missing_ok=True)
         for folder in sorted(self._folders(prefix), reverse=True):  # the deepest first
-            with suppress(OSError):  # it holds something else, or is gone
+            with suppress(OSError):  # it is not empty, or is gone
                 folder.rmdir()
 
     def grant(self, key: str, verb: Verb, expires_s: int) -> str:

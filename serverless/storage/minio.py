@@ -133,7 +133,7 @@ class MinioStore:
             ) from error
 
     def _again(self, action: Callable[[], T]) -> T:
-        """Do again what broke off, or was damaged, on the way; what the server refuses is final."""
+        """Repeat what was interrupted or damaged in transfer; what the server refuses is final."""
         for attempt in range(self.settings.retries):
             try:
                 return action()

@@ -17,7 +17,7 @@ BACKOFF_S = 0.2  # before a request is sent again, doubled before each later tim
 
 
 def connect(settings: MinioSettings, endpoint: str, environ: Mapping[str, str]) -> Minio:
-    """Return a client; nobody is asked yet.
+    """Return a client; no request is sent yet.
 
     Raises
     ------

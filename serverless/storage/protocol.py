@@ -43,10 +43,10 @@ class ObjectStore(Protocol):
         """Keep ``data`` under ``key``, in place of what was there; readers see one or the other, whole."""
 
     def get(self, key: str) -> bytes:
-        """Return an object; raises :class:`ObjectMissing` if there is none."""
+        """Return an object; raises :class:`ObjectMissing` if it does not exist."""
 
     def stat(self, key: str) -> ObjectInfo:
-        """Describe an object; raises :class:`ObjectMissing` if there is none."""
+        """Describe an object; raises :class:`ObjectMissing` if it does not exist."""
 
     def list(self, prefix: str = "") -> tuple[ObjectInfo, ...]:
         """Describe the objects whose keys begin with ``prefix``, in the order of their keys."""
@@ -55,7 +55,7 @@ class ObjectStore(Protocol):
         """Delete the objects whose keys begin with ``prefix``; by default all of the run's."""
 
     def grant(self, key: str, verb: Verb, expires_s: int) -> str:
-        """Return a URL that is good for this object and this verb, for so many seconds, without credentials.
+        """Return a URL that allows this verb on this object for so many seconds, without credentials.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class ObjectStore(Protocol):
 
 
 def check_key(key: str) -> str:
-    """Return ``key``; raises :class:`StoreError` if it is none."""
+    """Return ``key``; raises :class:`StoreError` if it is not allowed."""
     if len(key) > MAX_KEY or not _KEY.fullmatch(key):
         raise StoreError(
             f"object key {key[:80]!r} is not allowed: use segments of letters, digits and ._=-, not beginning "
@@ -77,7 +77,7 @@ def check_key(key: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """Return ``prefix``, which may be empty or end with a slash; raises :class:`StoreError` if it is none."""
+    """Return ``prefix``, which may be empty or end with a slash; raises :class:`StoreError` if it is not allowed."""
     if prefix:
         check_key(prefix.removesuffix("/"))
     return prefix

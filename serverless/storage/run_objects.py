@@ -56,12 +56,12 @@ class Update:
 
 @dataclass
 class RunObjects:
-    """Keys and grants of one run. Every attempt writes to keys of its own, so no two can overwrite each other.
+    """Keys and grants of one run. Every attempt has its own keys, so that no two can overwrite each other.
 
     Parameters
     ----------
     grant_s
-        How long URLs are good for, seconds.
+        How long URLs are valid, seconds.
     """
 
     store: ObjectStore
@@ -175,7 +175,7 @@ class RunObjects:
         Raises
         ------
         serverless.storage.ObjectMissing
-            If the store no longer holds the weights of that round.
+            If the weights of that round are no longer in the store.
         task.weights.CorruptWeights
             If they are not the weights that the round ended with.
         """
@@ -185,7 +185,7 @@ class RunObjects:
         return point.server_round
 
     def forget_all_updates_but(self, server_round: int) -> None:
-        """Delete what rounds other than the one that is run now left behind: a kill leaves those of its round."""
+        """Delete the updates of all rounds but the one that runs now, which an interrupted run goes on with."""
         kept = f"updates/round-{server_round:05d}/"
         for key in {info.key for info in self.store.list("updates/") if not info.key.startswith(kept)}:
             self.store.delete_prefix(key)

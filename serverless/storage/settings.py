@@ -30,14 +30,14 @@ class MinioSettings:
     bucket
         Made if missing.
     region
-        Must be the server's (MinIO's own default is ``us-east-1``); given, so that nobody has to ask for it.
+        Must be the server's (MinIO's own default is ``us-east-1``); given, so that the client need not ask for it.
     secure
         HTTPS; ``False`` is plain HTTP.
     ca_file
         PEM file of the authorities to trust; ``None`` trusts certifi's. Functions have theirs from
         :class:`serverless.platforms.openwhisk.settings.OpenWhiskSettings`.
     access_key_env, secret_key_env
-        Names of the environment variables that hold the credentials. These never stand in a configuration.
+        Names of the environment variables that hold the credentials. Credentials are never in a configuration.
     timeout_s
         Seconds to connect, and between two pieces of an answer.
     retries

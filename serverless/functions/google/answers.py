@@ -16,7 +16,7 @@ _JSON = {"Content-Type": "application/json"}
 
 
 def answer(request: Any, function: Callable[[Any], dict[str, Any]]) -> Answer:
-    """Answer a ``flask.Request`` with what ``function`` makes of its JSON object."""
+    """Answer a ``flask.Request`` with the result of ``function`` on its JSON object."""
     params = request.get_json(force=True, silent=True)
     if not isinstance(params, dict):
         return json.dumps({"error": "the request is no JSON object"}), 400, _JSON

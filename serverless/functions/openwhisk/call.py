@@ -21,7 +21,7 @@ from serverless.functions.backoff import attempts
 from serverless.functions.messages import ClientCall
 from serverless.functions.over_http import TRUSTED
 
-BLOCKING_S = 60  # OpenWhisk holds a blocking call so long at most, then answers 202
+BLOCKING_S = 60  # OpenWhisk waits so long at most for a blocking call, then answers 202
 POLL_S, POLL_LONGEST_S = 0.05, 1.0  # before the second look at a record, and between later ones
 TO_ANSWER_S = 2.0  # of an action's own time, kept to report what became of the other one
 _ANSWER_WITHIN_S = 30.0
@@ -106,6 +106,6 @@ class _Trusting(HTTPAdapter):
 
 
 def _was_refused(error: Exception) -> bool:
-    """Whether nobody listened at the address, so that nothing was sent."""
+    """Whether no server listened at the address, so that nothing was sent."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(reason, NewConnectionError) and isinstance(reason.__cause__, ConnectionRefusedError)

@@ -11,9 +11,9 @@ from serverless.register.database import CLIENTS
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("register.sqlite", "the register's URL is none"),
+        ("register.sqlite", "the register's URL cannot be read"),
         ("mysql://host/db", "cannot be kept in mysql: allowed are sqlite, postgresql"),
-        ("postgresql://keeper:hunter2@host/db", "holds a password"),
+        ("postgresql://keeper:hunter2@host/db", "contains a password"),
         ("sqlite:////nowhere/at/all/register.sqlite", "cannot open the register in sqlite:"),
     ],
 )
