@@ -2,7 +2,7 @@
 
 After M. Chadha, A. Jindal, M. Gerndt: "Towards Federated Learning using FaaS Fabric", WoSC 2020. A payload of OpenWhisk
 holds 1 MB, less than a model: so the copy of the weights that the client gets goes through the object store. It knows
-no platform: a thin wrapper gives it what invokes a client. It imports the standard library only, to fit in 128 MB.
+no platform: a thin wrapper gives it what invokes a client. It imports no numerical library, to fit in 128 MB.
 """
 
 from __future__ import annotations

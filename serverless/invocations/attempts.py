@@ -10,7 +10,7 @@ from machine.clocks import now
 from metrics.collect.row_types import InvocationRow
 from serverless.invocations.answers import CORRUPT_UPDATE, BadAnswer
 from serverless.invocations.attempt_rows import AttemptRows
-from serverless.invocations.journal import Journal, NoJournal
+from serverless.invocations.journal import Journal
 from serverless.invocations.work import Success, Work
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform
 from serverless.storage import StoreError
@@ -105,7 +105,7 @@ class Invoker:
     function: FunctionSpec
     caller: Caller
     rows: AttemptRows
-    journal: Journal = field(default_factory=NoJournal)
+    journal: Journal = field(default_factory=Journal)
     outlives_keeper_s: float = 0.0
 
     def attempt(self, work: Work, number: int, unheard: Iterable[int] = ()) -> Attempted:

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
 
 from machine.clocks import now
 from metrics.collect.row_types import InvocationRow
@@ -17,35 +16,22 @@ _LOOK_EVERY_S = 0.5  # for the update of an attempt that an earlier keeper sent
 Key = tuple[int, int | None]  # round, client
 
 
-class Journal(Protocol):
-    """Notes attempts; its methods are called from several threads at once."""
+class Journal:
+    """Notes attempts; its methods are called from several threads at once. This one notes nothing."""
 
     def await_earlier(self, work: Work, unheard: Iterable[int]) -> None:
         """Wait for attempts of an earlier keeper that may still be running, before the work is done again."""
 
     def begin(self, work: Work, number: int) -> bool:
         """Note an attempt that is about to be sent; ``False`` if it must not be, because its round is closed."""
+        return True
 
     def end(self, work: Work, row: InvocationRow, success: Success | None) -> None:
         """Note an attempt that has ended, and the attempt that counts, if one does."""
 
 
-class NoJournal:
-    """Notes nothing."""
-
-    def await_earlier(self, work: Work, unheard: Iterable[int]) -> None:
-        """See :class:`Journal`."""
-
-    def begin(self, work: Work, number: int) -> bool:
-        """See :class:`Journal`."""
-        return True
-
-    def end(self, work: Work, row: InvocationRow, success: Success | None) -> None:
-        """See :class:`Journal`."""
-
-
 @dataclass(frozen=True)
-class RegisterJournal:
+class RegisterJournal(Journal):
     """Notes clients' attempts in the register.
 
     Parameters

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from sqlalchemy import URL, ColumnElement, Engine, Row, and_, delete, or_, select, update
+from sqlalchemy import URL, ColumnElement, Engine, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from serverless.register.database import CLIENTS, RegisterError, database_url, explained, open_engine
@@ -71,8 +71,8 @@ class Register:
 
     def activations(self, server_round: int | None = None) -> dict[int, Activation]:
         """Return the last activation of each client, or only those that belong to ``server_round``."""
-        rows = self._rows() if server_round is None else self._rows(CLIENTS.c.server_round == server_round)
-        return {row.client_id: _activation(row) for row in rows}
+        found = self._found() if server_round is None else self._found(CLIENTS.c.server_round == server_round)
+        return {activation.client_id: activation for activation in found}
 
     def begin(
         self, client_id: int, server_round: int, attempt: int, submitted_at: float, report: str | None = None
@@ -100,7 +100,7 @@ class Register:
         )
         new = {"server_round": server_round, "attempt": attempt, "submitted_at": submitted_at, "state": "in_flight"}
         begun = self._change(client_id, earlier, {**new, "report": report})
-        if not begun and not self._rows(CLIENTS.c.client_id == client_id):
+        if not begun and not self._found(CLIENTS.c.client_id == client_id):
             raise RegisterError(f"client {client_id} is not in the register of {self.federation}: enrol it first")
         return begun
 
@@ -128,10 +128,11 @@ class Register:
         with explained(f"note what client {client_id} does", self.url), self.engine.begin() as connection:
             return connection.execute(update(CLIENTS).where(mine, condition).values(values)).rowcount == 1
 
-    def _rows(self, *conditions: ColumnElement[bool]) -> list[Row[Any]]:
-        query = select(CLIENTS).where(CLIENTS.c.federation == self.federation, *conditions)
+    def _found(self, *conditions: ColumnElement[bool]) -> list[Activation]:
+        columns = [CLIENTS.c[column.name] for column in fields(Activation)]
+        query = select(*columns).where(CLIENTS.c.federation == self.federation, *conditions)
         with explained("read", self.url), self.engine.connect() as connection:
-            return list(connection.execute(query.order_by(CLIENTS.c.client_id)))
+            return [Activation(*row) for row in connection.execute(query.order_by(CLIENTS.c.client_id))]
 
 
 @contextmanager
@@ -158,14 +159,3 @@ def open_register(url: str, federation: str, password_env: str | None = None) ->
         yield Register(engine, address, federation)
     finally:
         engine.dispose()
-
-
-def _activation(row: Row[Any]) -> Activation:
-    return Activation(
-        client_id=row.client_id,
-        state=row.state,
-        server_round=row.server_round,
-        attempt=row.attempt,
-        submitted_at=row.submitted_at,
-        report=row.report,
-    )

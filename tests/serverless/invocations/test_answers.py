@@ -1,0 +1,79 @@
+"""The keeper reads every kind of answer as the function gave it, and nothing else."""
+
+import json
+
+import pytest
+
+from metrics.collect.probe import Probe
+from serverless.functions.messages import AverageAnswer, ClientAnswer, CorruptAnswer, CorruptUpdate, InvokerAnswer
+from serverless.invocations.answers import (
+    BadAnswer,
+    WrongUpdate,
+    read_aggregator_answer,
+    read_client_answer,
+    read_evaluation,
+    read_invoker_answer,
+)
+
+PROBE = Probe()
+MOVED = {"bytes_in": 7, "bytes_out": 8, "work": PROBE.report()}
+EVALUATION = {"test_accuracy": 0.5, "test_loss": 1.25, "weights_sha256": 64 * "a", "num_examples": 30}
+
+
+def sent(answer):
+    return json.loads(json.dumps(answer.to_dict()))
+
+
+def as_json(report):
+    """Equal reports: JSON has lists where a report has tuples."""
+    return json.loads(json.dumps(report.to_dict()))
+
+
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        (ClientAnswer(num_examples=30, train_loss=0.5, **MOVED), lambda it: read_client_answer(it, 30)),
+        (AverageAnswer(**EVALUATION, **MOVED), lambda it: read_aggregator_answer(it, 30, {1, 2})),
+        (
+            CorruptAnswer(corrupt=(CorruptUpdate(client_id=2, error="half"),), **MOVED),
+            lambda it: read_aggregator_answer(it, 30, {1, 2}),
+        ),
+        (InvokerAnswer(record={"activationId": "a"}, **MOVED), read_invoker_answer),
+        (InvokerAnswer(error_kind="throttled", error="too many", may_have_run=False, **MOVED), read_invoker_answer),
+    ],
+)
+def test_an_answer_is_read_as_it_was_given(answer, read):
+    assert as_json(read(sent(answer))) == as_json(answer)
+    assert type(read(sent(answer))) is type(answer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"test_accuracy": 1.5}, "test_accuracy is 1.5, not a number from 0 to 1"),
+        ({"test_accuracy": True}, "test_accuracy is True"),
+        ({"test_loss": "low"}, "test_loss is 'low', not a number"),
+        ({"weights_sha256": "a"}, "weights_sha256 is 'a', not a hash"),
+        ({"num_examples": 31}, "num_examples is 31; 30 were to be averaged"),
+    ],
+)
+def test_an_evaluation_out_of_its_bounds_is_refused(changes, words):
+    with pytest.raises(BadAnswer, match=words):
+        read_evaluation(EVALUATION | changes, 30)
+
+
+@pytest.mark.parametrize("corrupt", [[], {}, "1", [{"client_id": 3, "error": "half"}], [{"client_id": 1}], [1]])
+def test_only_updates_that_were_sent_can_be_corrupt(corrupt):
+    with pytest.raises(BadAnswer, match="corrupt"):
+        read_aggregator_answer(sent(CorruptAnswer(corrupt=(), **MOVED)) | {"corrupt": corrupt}, 30, {1, 2})
+
+
+def test_an_update_of_other_images_is_told_apart_from_rubbish():
+    with pytest.raises(WrongUpdate, match="num_examples is 29; the client has 30 images"):
+        read_client_answer(sent(ClientAnswer(num_examples=29, train_loss=None, **MOVED)), 30)
+
+
+def test_what_an_invoker_says_of_its_client_is_not_trusted():
+    answer = sent(InvokerAnswer(**MOVED)) | {"record": [1], "error_kind": 3, "error": {}, "may_have_run": "no"}
+    read = read_invoker_answer(answer)
+    assert (read.record, read.error_kind, read.error, read.may_have_run) == (None, None, None, True)
