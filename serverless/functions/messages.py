@@ -123,8 +123,9 @@ class ClientCall:
     record
         The platform's own record of the activation; ``None`` if it is not known, and then the other
         fields say why.
-    error_kind
-        As in ``invocations.error_kind``.
+    error_kind, reason
+        As in ``invocations.error_kind``, and in words. OpenWhisk takes an answer with a key ``error`` for a failure of
+        the invoker itself, so that this has another name.
     may_have_run
         Whether the client may have run all the same.
     activation_id
@@ -133,7 +134,7 @@ class ClientCall:
 
     record: dict[str, Any] | None = None
     error_kind: str | None = None
-    error: str | None = None
+    reason: str | None = None
     may_have_run: bool = True
     activation_id: str | None = None
 

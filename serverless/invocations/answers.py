@@ -94,7 +94,7 @@ def read_invoker_answer(result: object) -> InvokerAnswer:
     return InvokerAnswer(
         record=record if isinstance(record, dict) else None,
         error_kind=_text(answer.get("error_kind")),
-        error=_text(answer.get("error")),
+        reason=_text(answer.get("reason")),
         may_have_run=answer.get("may_have_run") is not False,
         activation_id=_text(answer.get("activation_id")),
         **_measured(answer),

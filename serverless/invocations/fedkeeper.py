@@ -123,6 +123,6 @@ def _of_the_client(answer: InvokerAnswer, got_over: str | None) -> Invocation:
     return Invocation(
         activation_id=answer.activation_id,
         error_kind=answer.error_kind or RUBBISH_ANSWER,
-        error=f"its invoker said: {answer.error}",
+        error=f"its invoker said: {answer.reason}",
         may_have_run=answer.may_have_run,
     )

@@ -44,14 +44,14 @@ def call(environ: Mapping[str, str], function: str, params: Mapping[str, Any]) -
     except requests.RequestException as error:
         unsent = _was_refused(error)
         return ClientCall(
-            error_kind="unreachable" if unsent else "no answer", error=type(error).__name__, may_have_run=not unsent
+            error_kind="unreachable" if unsent else "no answer", reason=type(error).__name__, may_have_run=not unsent
         )
     if status == 202:
         return api.record(str(said.get("activationId")))
     if status in (200, 502) and "response" in said:
         return ClientCall(record=said)
     kind, words = _REFUSED.get(status, f"HTTP {status}"), str(said.get("error", ""))[:_SHOWN]
-    return ClientCall(error_kind=kind, error=words, may_have_run=not 400 <= status < 500)
+    return ClientCall(error_kind=kind, reason=words, may_have_run=not 400 <= status < 500)
 
 
 class _Api:
@@ -91,7 +91,7 @@ class _Api:
                 continue  # the platform may be back before the time is up
             if status == 200 and "response" in said:
                 return ClientCall(record=said)
-        return ClientCall(error_kind="no record", error="it left no record in time", activation_id=activation_id)
+        return ClientCall(error_kind="no record", reason="it left no record in time", activation_id=activation_id)
 
 
 class _Trusting(HTTPAdapter):

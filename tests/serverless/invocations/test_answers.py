@@ -1,6 +1,7 @@
 """The keeper reads every kind of answer as the function gave it, and nothing else."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
@@ -39,7 +40,7 @@ def as_json(report):
             lambda it: read_aggregator_answer(it, 30, {1, 2}),
         ),
         (InvokerAnswer(record={"activationId": "a"}, **MOVED), read_invoker_answer),
-        (InvokerAnswer(error_kind="throttled", error="too many", may_have_run=False, **MOVED), read_invoker_answer),
+        (InvokerAnswer(error_kind="throttled", reason="too many", may_have_run=False, **MOVED), read_invoker_answer),
     ],
 )
 def test_an_answer_is_read_as_it_was_given(answer, read):
@@ -73,7 +74,13 @@ def test_an_update_of_other_images_is_told_apart_from_rubbish():
         read_client_answer(sent(ClientAnswer(num_examples=29, train_loss=None, **MOVED)), 30)
 
 
+def test_no_answer_looks_like_an_error_to_openwhisk():
+    """OpenWhisk takes an answer with a key ``error`` for a failed activation, whatever its value."""
+    for kind in (ClientAnswer, AverageAnswer, CorruptAnswer, InvokerAnswer):
+        assert "error" not in [field.name for field in fields(kind)]
+
+
 def test_what_an_invoker_says_of_its_client_is_not_trusted():
-    answer = sent(InvokerAnswer(**MOVED)) | {"record": [1], "error_kind": 3, "error": {}, "may_have_run": "no"}
+    answer = sent(InvokerAnswer(**MOVED)) | {"record": [1], "error_kind": 3, "reason": {}, "may_have_run": "no"}
     read = read_invoker_answer(answer)
-    assert (read.record, read.error_kind, read.error, read.may_have_run) == (None, None, None, True)
+    assert (read.record, read.error_kind, read.reason, read.may_have_run) == (None, None, None, True)

@@ -117,7 +117,7 @@ def test_a_client_that_failed_is_told_by_an_invoker_that_did_not(attempt):
 
 
 def test_a_client_that_was_turned_away_cost_nothing_but_its_invoker(attempt):
-    told = answer(error_kind="throttled", error="too many", may_have_run=False)
+    told = answer(error_kind="throttled", reason="too many", may_have_run=False)
     _, attempted, (relayed,) = attempt(Invocation("i", told))
     assert attempted.was_refused
     assert (attempted.row.error_kind, attempted.row.activation_id) == ("throttled", None)
@@ -125,7 +125,7 @@ def test_a_client_that_was_turned_away_cost_nothing_but_its_invoker(attempt):
 
 
 def test_a_client_without_a_record_is_known_by_its_activation(attempt):
-    told = answer(error_kind="no record", error="late", may_have_run=True, activation_id="c")
+    told = answer(error_kind="no record", reason="late", may_have_run=True, activation_id="c")
     _, attempted, _ = attempt(Invocation("i", told))
     assert (attempted.row.error_kind, attempted.row.activation_id, attempted.may_be_done) == ("no record", "c", True)
 
