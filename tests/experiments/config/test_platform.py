@@ -33,7 +33,7 @@ def credentials(monkeypatch):
 
 
 def test_every_platform_is_a_backend_has_a_file_and_can_be_opened():
-    assert list(platforms()) == list(SETTINGS)
+    assert platforms().keys() >= SETTINGS.keys()
     for name in platforms():
         made = settings(f"platform={name}", f"backends=[inprocess,{name}]")
         assert (type(made), made.name, made.api_host) == (SETTINGS[name], name, None)

@@ -179,6 +179,18 @@ def test_systems_of_one_backend_are_told_apart(row_makers: Makers) -> None:
     assert systems == ["flower (deployment)", "flower (simulation)", "openwhisk (emulated)"]
 
 
+def test_systems_are_shown_from_the_baseline_to_platforms_that_nobody_named_here_and_fabrics(
+    row_makers: Makers,
+) -> None:
+    platforms = {"fabric": "fabric two", "toy": "toy", "google": "google", "flower": None, "inprocess": None}
+    runs = [
+        row_makers["runs"](name, [], backend=name, platform=platform, emulated=False, config="{}")
+        for name, platform in platforms.items()
+    ]
+    systems = list(label_runs(pd.DataFrame(runs))["backend"])
+    assert systems == ["inprocess", "flower", "google", "toy", "fabric"]
+
+
 def test_no_runs_at_all_is_an_empty_answer(tmp_path: Path) -> None:
     collect(tmp_path)
     assert per_system(per_run(load(tmp_path))).empty
