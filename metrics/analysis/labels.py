@@ -19,7 +19,7 @@ from metrics.analysis.run_choices import (
     selection,
     topology,
 )
-from metrics.analysis.statistics import records
+from metrics.collect.tables import records
 
 BASELINE = "inprocess"
 PAIRED_BY = ("cell", "seed", "workers", "threads_per_client")
@@ -51,7 +51,7 @@ _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "threads_per_client": lambda value: f"{value} threads_per_client",
 }
 
-_GIVEN = ("workers", "threads_per_client")  # told of every system where not all were given as many
+_GIVEN = ("workers", "threads_per_client")  # written for every system where not all were given as many
 
 FIRST_K = "First k count: functions close a round after so many updates; systems without functions wait for all."
 

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,8 +188,3 @@ def write_median(found: Median, unit: str) -> str:
     if number and high.endswith(low[number.end() :]):
         low = number.group()  # the unit once is enough
     return f"{text} [{low}–{high}]"
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table, by column name."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -38,9 +38,9 @@ class Seen:
 class Accounts:
     """Cumulative CPU seconds by role; their sum never falls.
 
-    The seconds of a process that has ended count for its role. What its parent was told beyond those that the last
-    sample had seen counts for the roles of the parent's children that have ended since, in equal parts; if none of them
-    had been seen, for the parent's own role: short-lived helpers work for who starts them.
+    The seconds of a process that has ended count for its role. What its parent's account gained beyond those that the
+    last sample had seen counts for the roles of the parent's children that have ended since, in equal parts; if none of
+    them had been seen, for the parent's own role: short-lived helpers work for who starts them.
 
     Examples
     --------
@@ -67,51 +67,51 @@ class Accounts:
 
     @property
     def not_waited_for_s(self) -> float:
-        """CPU seconds of ended processes of which no parent was told, because none waited for them."""
+        """CPU seconds of ended processes that are in no parent's account, because none waited for them."""
         return sum(self._owed.values())
 
     def update(self, seen: Mapping[Hashable, Seen]) -> None:
         """Take in a sample of the whole tree."""
-        told, ended = self._told(seen), self._roles_of_ended(seen)
+        gained, ended = self._gained(seen), self._roles_of_ended(seen)
         for key, process in self._living.items():
             if key not in seen:
                 self._ended[process.role] += process.own_s
-        self._settle(told, seen)
-        for key, seconds in told.items():
+        self._settle(gained, seen)
+        for key, seconds in gained.items():
             roles = ended.get(key) or Counter({seen[key].role: 1})
             for role, count in roles.items():
                 self._ended[role] += max(seconds, 0.0) * count / roles.total()
-        self._owed = {key: -seconds for key, seconds in told.items() if seconds < 0}
+        self._owed = {key: -seconds for key, seconds in gained.items() if seconds < 0}
         self._living = dict(seen)
 
-    def _told(self, seen: Mapping[Hashable, Seen]) -> dict[Hashable, float]:
-        """Return what each living process was told by ended children, less what is known of them already.
+    def _gained(self, seen: Mapping[Hashable, Seen]) -> dict[Hashable, float]:
+        """Return what each living process's account gained from ended children, less what is known of them already.
 
-        It is negative where a process has ended and its parent was not told (yet, or ever).
+        It is negative where a process has ended and is not in its parent's account (yet, or ever).
         """
-        told = {}
+        gained = {}
         for key, process in seen.items():
             before = self._living.get(key)
-            told[key] = process.reaped_s - (before.reaped_s if before else 0.0)
+            gained[key] = process.reaped_s - (before.reaped_s if before else 0.0)
         for key, process in self._living.items():
             if key not in seen:
                 heir = self._heir(key, seen)
                 if heir is not None:
-                    told[heir] -= process.own_s + process.reaped_s
+                    gained[heir] -= process.own_s + process.reaped_s
         for key, seconds in self._owed.items():
             heir = key if key in seen else self._heir(key, seen)
             if heir is not None:
-                told[heir] -= seconds
-        return told
+                gained[heir] -= seconds
+        return gained
 
-    def _settle(self, told: dict[Hashable, float], seen: Mapping[Hashable, Seen]) -> None:
-        """Pay what is missing at one process from what an ancestor was told: it may have adopted the orphan."""
-        for key in [key for key, seconds in told.items() if seconds < 0]:
+    def _settle(self, gained: dict[Hashable, float], seen: Mapping[Hashable, Seen]) -> None:
+        """Pay what is missing at one process from what an ancestor gained: it may have adopted the orphan."""
+        for key in [key for key, seconds in gained.items() if seconds < 0]:
             for ancestor in _ancestors(key, seen):
-                if told[key] < 0 < told[ancestor]:
-                    paid = min(-told[key], told[ancestor])
-                    told[key] += paid
-                    told[ancestor] -= paid
+                if gained[key] < 0 < gained[ancestor]:
+                    paid = min(-gained[key], gained[ancestor])
+                    gained[key] += paid
+                    gained[ancestor] -= paid
 
     def _roles_of_ended(self, seen: Mapping[Hashable, Seen]) -> dict[Hashable, Counter[str]]:
         roles: defaultdict[Hashable, Counter[str]] = defaultdict(Counter)
@@ -121,7 +121,7 @@ class Accounts:
         return roles
 
     def _heir(self, key: Hashable, seen: Mapping[Hashable, Seen]) -> Hashable | None:
-        """Return the nearest ancestor that still lives: the one that was told of an ended process."""
+        """Return the nearest ancestor that still lives: the one whose account has an ended process."""
         return next((ancestor for ancestor in _ancestors(key, self._living) if ancestor in seen), None)
 
 

@@ -20,6 +20,7 @@ from metrics.collect import checkpoints
 from metrics.collect.checkpoints import ResumePoint
 from metrics.collect.row_files import append, read_run
 from metrics.collect.row_types import InvocationRow, RoundRow
+from metrics.collect.setup_steps import SetupStep, append_step
 
 
 class WatcherGone(RuntimeError):  # noqa: N818 - it names what happened; nothing went wrong in the run
@@ -99,9 +100,7 @@ class Recorder:
 
     def setup_took(self, step: str, seconds: float) -> None:
         """Keep a set-up step that somebody else has timed."""
-        entry = {"run_id": self.run_id, "step": step, "seconds": seconds}
-        with (self.directory / "setup.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        append_step(self.directory, SetupStep(self.run_id, step, seconds))
 
     def _announce(self, event: dict[str, Any]) -> None:
         if self.watcher is None:

@@ -72,7 +72,7 @@ class RunRow:
     cgroup_cpu_cores: float | None
     cgroup_memory_bytes: int | None
     config: str  # JSON object: the resolved configuration
-    cluster: str | None = None  # JSON object: what the cluster told, where one was watched
+    cluster: str | None = None  # JSON object: what the cluster reported, where one was watched
 
 
 @dataclass(frozen=True, kw_only=True)

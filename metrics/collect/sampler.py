@@ -27,7 +27,7 @@ CONTROLLER = "controller"
 EVERY_S = 1.0
 MOST_OF_A_CORE = 0.005  # what sampling may take: where a sample takes long, the next one comes later
 
-# Other people's programs inherit the controller's role; their file names tell what they are. Ray's workers,
+# Other people's programs inherit the controller's role; their file names show what they are. Ray's workers,
 # which carry Flower's clients, rename themselves to `ray::<what they do>`.
 _ROLES_BY_PREFIX = (
     ("ray::IDLE", "client"),
@@ -54,7 +54,7 @@ class Sampler:
         The run's own folder.
     root_pid
         The run's first process; it and its descendants are sampled. The last sample is best taken when it has ended and
-        nobody has waited for it yet: then all that it was told by its children is there.
+        nobody has waited for it yet: then the CPU seconds of all its children are in its own account.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Sampler:
 
     @property
     def not_waited_for_s(self) -> float:
-        """CPU seconds of ended processes for which nobody waited, so that no parent was told of them."""
+        """CPU seconds of ended processes for which nobody waited, so that they are in no parent's account."""
         return self._accounts.not_waited_for_s
 
     def sample(self) -> list[SampleRow]:
@@ -105,7 +105,7 @@ class Sampler:
         resident: Counter[str] = Counter()
         pids = {process.pid: process for process in tree}
         for process in tree:
-            with suppress(psutil.Error), process.oneshot():  # one that ends meanwhile is its parent's to tell of
+            with suppress(psutil.Error), process.oneshot():  # one that ends meanwhile is in its parent's account
                 times, role = process.cpu_times(), self._role(process)
                 living[role] += process.status() != psutil.STATUS_ZOMBIE
                 resident[role] += process.memory_info().rss
@@ -154,7 +154,7 @@ class Sampler:
 
 
 def role_of(process: psutil.Process, *, is_root: bool = False) -> str:
-    """Return the role of a process: what its environment says, else what its command line tells.
+    """Return the role of a process: what its environment says, else what its command line shows.
 
     A role of ``controller`` counts for the run's first process only: its descendants inherit the variable.
 
@@ -170,7 +170,7 @@ def role_of(process: psutil.Process, *, is_root: bool = False) -> str:
 
 
 def role_of_command(command: list[str]) -> str:
-    """Return the role that a command line tells; ``controller`` if it tells none.
+    """Return the role that a command line shows; ``controller`` if it shows none.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -76,6 +77,11 @@ def load(experiment: Path, *, any_version: bool = False) -> dict[str, pd.DataFra
     if not any_version:
         _check_versions(experiment, frames)
     return {name: _up_to_date(name, frame) for name, frame in frames.items()}
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table, by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _up_to_date(name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What the control group of some work counts, where the work has a group of its own: a second witness of the probe's.
+"""What the control group of some work counts, where the work has a group of its own: beside what the probe measures.
 
 A container has such a group, a worker beside others has not. The group also counts processes that left their parent,
 and file cache that the work filled: what a memory limit is held against. Standard library only: it is shipped into

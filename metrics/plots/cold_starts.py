@@ -101,8 +101,8 @@ def _total(system: str, attempts: pd.DataFrame) -> str:
     lengths = attempts.loc[cold, "cold_start_s"].dropna()
     longest = f", the longest {seconds(float(lengths.max()))}" if len(lengths) else ""
     doubt = f", {unknown} unknown" if unknown else ""
-    told = f"{cold.sum()} of {len(attempts)} attempts cold{doubt}{longest}"
-    return f"{system}, n = {attempts['run_id'].nunique()}: {told}."
+    counts = f"{cold.sum()} of {len(attempts)} attempts cold{doubt}{longest}"
+    return f"{system}, n = {attempts['run_id'].nunique()}: {counts}."
 
 
 CHART = Chart("cold_starts", "no attempt of a client was recorded.", data, draw)

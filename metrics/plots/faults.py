@@ -133,10 +133,10 @@ def _round_starts(attempts: pd.DataFrame, rounds: pd.DataFrame) -> list[float]:
 
 def _totals(attempts: pd.DataFrame) -> str:
     counts = attempts["outcome"].value_counts()
-    told = ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if name in counts)
+    outcomes = ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if name in counts)
     kinds = attempts.loc[attempts["outcome"] != SUCCESS, "error_kind"].dropna().value_counts()
     why = f" ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})" if len(kinds) else ""
-    return f"{_of(attempts)}, {len(attempts)} attempts: {told}{why}."
+    return f"{_of(attempts)}, {len(attempts)} attempts: {outcomes}{why}."
 
 
 def _of(attempts: pd.DataFrame) -> str:

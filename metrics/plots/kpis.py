@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from metrics.analysis.comparisons.paired_tests import compared, differences, tell_p
+from metrics.analysis.comparisons.paired_tests import compared, differences, write_p
 from metrics.analysis.kpis import KPIS, Kpi, per_run, per_system
-from metrics.analysis.statistics import FEWEST, Median, records, write_median
-from metrics.collect.tables import Tables
+from metrics.analysis.statistics import FEWEST, Median, write_median
+from metrics.collect.tables import Tables, records
 from metrics.collect.units import NOT_MEASURED, write
 from metrics.plots.parts.chart import Chart
 from metrics.plots.parts.dots import Dot, draw_dots
@@ -28,7 +28,7 @@ from metrics.plots.parts.style import (
 )
 
 _COLUMNS = 3
-_TESTED = "warm_round_s"  # the KPI whose p-values are told below the figure; the CSV has those of all
+_TESTED = "warm_round_s"  # the KPI whose p-values stand below the figure; the CSV has those of all
 _MOST_TOLD = 4
 _MANY = 6  # cells, above which only some KPIs are drawn
 _MAIN = ("best_test_accuracy", "rounds_to_target", "warm_round_s", "cpu_s", "peak_total_rss_bytes", "usd_per_round")
@@ -63,8 +63,8 @@ def _columns(found: Median) -> dict[str, Any]:
 
 def _tests(tests: pd.DataFrame, row: pd.Series[Any], kpi: Kpi) -> dict[str, str]:
     mine = tests[(tests["cell"] == row["cell"]) & (tests["right"] == row["system"]) & (tests["kpi"] == kpi.column)]
-    told = [f"{test['left']}: {tell_p(test['n'], test['p_value'])}" for test in records(mine)]
-    return {"p_values": "; ".join(told)}
+    texts = [f"{test['left']}: {write_p(test['n'], test['p_value'])}" for test in records(mine)]
+    return {"p_values": "; ".join(texts)}
 
 
 def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
@@ -142,14 +142,14 @@ def _notes(shown: pd.DataFrame, tables: Tables) -> list[str]:
         return lines
     tests = differences(per_run(tables))
     tests = tests[tests["kpi"] == _TESTED]
-    told = [
-        f"{compared(test)}: {write(test['ratio'].value, 'ratio')}, {tell_p(test['n'], test['p_value'])}"
+    texts = [
+        f"{compared(test)}: {write(test['ratio'].value, 'ratio')}, {write_p(test['n'], test['p_value'])}"
         f" (n = {test['n']} pairs)"
         for test in records(tests.head(_MOST_TOLD))
     ]
     more = f"; {len(tests) - _MOST_TOLD} more in the CSV" if len(tests) > _MOST_TOLD else ""
     title = next(kpi.title for kpi in KPIS if kpi.column == _TESTED)
-    paired = f"Paired by seed, {title}: {'; '.join(told) or NOT_MEASURED}{more}."
+    paired = f"Paired by seed, {title}: {'; '.join(texts) or NOT_MEASURED}{more}."
     return [*lines, f"{paired} Permutation test of the logarithms' mean, not corrected for the number of tests."]
 
 

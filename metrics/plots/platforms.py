@@ -100,9 +100,9 @@ def _draw_panels(times: Any, last: Any, rows: pd.DataFrame) -> None:
 
 def _lines(tables: Tables) -> list[str]:
     """Say, place by place, what its clients took in all runs together."""
-    told = by_platform(tables["invocations"])
-    told = told[told.groupby("run_id")["place"].transform("nunique") > 1]
-    sums = told.groupby("place").agg(
+    found = by_platform(tables["invocations"])
+    found = found[found.groupby("run_id")["place"].transform("nunique") > 1]
+    sums = found.groupby("place").agg(
         clients=("clients", "max"),
         attempts=("attempts", "sum"),
         failures=("failures", "sum"),

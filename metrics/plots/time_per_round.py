@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from metrics.analysis.kpis import phase_shares
 from metrics.analysis.labels import BASELINE, label_runs
-from metrics.analysis.statistics import median, records
+from metrics.analysis.statistics import median
 from metrics.collect.phases import PHASES, UNATTRIBUTED, by_group
-from metrics.collect.tables import Tables
+from metrics.collect.tables import Tables, records
 from metrics.collect.units import seconds
 from metrics.plots.parts.bars import Bar, bars_height, draw_bars, legend_below
 from metrics.plots.parts.chart import Chart

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metrics.analysis.comparisons.paired_tests import tell_p
+from metrics.analysis.comparisons.paired_tests import write_p
 from metrics.analysis.comparisons.topologies import DIFFERENCE, DIRECT, FEDKEEPER, MEASURES, RATIO, topologies
-from metrics.analysis.statistics import FEWEST, Median, records, write_median
-from metrics.collect.tables import Tables
+from metrics.analysis.statistics import FEWEST, Median, write_median
+from metrics.collect.tables import Tables, records
 from metrics.collect.units import write
 from metrics.plots.parts.chart import Chart
 from metrics.plots.parts.dots import Dot, draw_dots
@@ -78,9 +78,9 @@ def _line(shown: pd.DataFrame, cell: str, measure: str) -> str:
     """Say in words what the panel of a measure shows: the difference, the ratio, and how surprising they would be."""
     mine = {row["kind"]: row for row in records(shown[(shown["cell"] == cell) & (shown["measure"] == measure)])}
     difference, ratio = mine[DIFFERENCE], mine[RATIO]
-    told = f"{write_median(_median(ratio), RATIO)}, {tell_p(difference['n'], difference['p_value'])}"
+    tested = f"{write_median(_median(ratio), RATIO)}, {write_p(difference['n'], difference['p_value'])}"
     sign = "+" if difference["value"] > 0 else ""
-    return f"{_TITLES[measure]}: {sign}{write(difference['value'], difference['unit'])}, {told}."
+    return f"{_TITLES[measure]}: {sign}{write(difference['value'], difference['unit'])}, {tested}."
 
 
 def _cold(tables: Tables) -> str:

@@ -81,7 +81,7 @@ def rounds() -> pd.DataFrame:
 def first_rounds() -> pd.DataFrame:
     """Return the parts of cold first rounds of :data:`CHADHA`, 5 local epochs (its Fig. 5).
 
-    Container starts are not told apart: in the scripts published with it they are constants that are subtracted.
+    Container starts have no part of their own: in the scripts published with it they are constants that are subtracted.
     """
     return _read("first_rounds").copy()
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.analysis.comparisons.paired_tests import COMPARED, compared, differences, tell_p
-from metrics.analysis.statistics import FEWEST, records, write_median
+from metrics.analysis.comparisons.paired_tests import COMPARED, compared, differences, write_p
+from metrics.analysis.statistics import FEWEST, write_median
+from metrics.collect.tables import records
 from metrics.report.table import Table
 
 TITLE = "Differences, paired by seed"
@@ -50,7 +51,7 @@ def paired_tests(runs: pd.DataFrame) -> tuple[Table | None, list[str]]:
 
 
 def _row(test: dict[str, Any], place: int) -> tuple[str, ...]:
-    p_value = tell_p(test["n"], test["p_value"]).removeprefix("p = ").removeprefix("p ")
+    p_value = write_p(test["n"], test["p_value"]).removeprefix("p = ").removeprefix("p ")
     return (
         compared(test) if not place else "",
         _TITLES[test["kpi"]],

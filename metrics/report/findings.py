@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from metrics.analysis.checks import consistency
-from metrics.analysis.checks.weight_agreement import agreements, tell
+from metrics.analysis.checks.consistency import consistency_lines
+from metrics.analysis.checks.weight_agreement import agreement_lines, agreements
 from metrics.analysis.kpis import per_run, per_system
 from metrics.analysis.labels import FIRST_K, common_label, label_runs
 from metrics.analysis.statistics import FEWEST
@@ -22,7 +22,7 @@ _MANY = 2  # cells, above which each system's row must do
 
 @dataclass(frozen=True)
 class Findings:
-    """What is told at the end.
+    """What is reported at the end.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ class Findings:
     tested
         Differences of systems that could be tested; ``None`` where there are too few seeds.
     agreements
-        Whether the systems learnt the same, and whether the tables can be believed: in words, and as a truth (``None``:
-        nothing to compare, or a figure that is neither).
+        Lines on whether the systems learnt the same and whether the tables can be believed, each with its truth
+        (``None``: nothing to compare, or a figure that is neither good nor bad).
     unfinished
         A line for each run that did not end well.
     notes
@@ -53,7 +53,7 @@ class Findings:
 
 
 def find(frames: Tables) -> Findings:
-    """Return what the tables of an experiment tell; it holds at least one run."""
+    """Return what the tables of an experiment show; they contain at least one run."""
     runs = per_run(frames)
     tested, rules = paired_tests(runs)
     return Findings(
@@ -61,7 +61,7 @@ def find(frames: Tables) -> Findings:
         learnt=common_label(label_runs(frames["runs"])),
         compared=tuple(_compare(per_system(runs))),
         tested=tested,
-        agreements=(*tell(agreements(frames)), *consistency.tell(frames)),
+        agreements=(*agreement_lines(agreements(frames)), *consistency_lines(frames)),
         unfinished=tuple(_unfinished(runs)),
         notes=(*_notes(runs), *rules, *break_even_lines(frames), *notes_on_costs(frames)),
     )
@@ -97,11 +97,11 @@ def _notes(runs: pd.DataFrame) -> list[str]:
     )
     lines = [
         f"n: finished runs, one per seed. Values are medians over them; {interval}.",
-        "First round: holds what of a start was not done in the set-up; functions start in it, pools and nodes before.",
-        "Later rounds: all but the first of a run; their phases are shares of their whole time.",
+        "First round: includes what of a start is not in the set-up. Functions start in it, pools and nodes before.",
+        "Later rounds: all rounds of a run except the first; their phases are shares of their total time.",
     ]
     if finished["overhead"].notna().any():
-        lines.append("Over inprocess: later rounds against the bare loop's of the same seed and number of workers.")
+        lines.append("Over inprocess: later rounds, divided by the bare loop's of the same seed and number of workers.")
     if runs["first_k"].notna().any():
         lines.append(FIRST_K)
     if finished["is_censored"].any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from statistics import median
 
@@ -10,10 +9,10 @@ import pandas as pd
 
 from metrics.analysis.labels import label_runs
 from metrics.collect.row_files import RUNS
+from metrics.collect.setup_steps import read_steps
 from metrics.collect.units import NOT_MEASURED, write
 from metrics.report.table import Table
 
-SETUP = "setup.jsonl"
 REST = "in no step"
 
 
@@ -31,7 +30,7 @@ def setup_steps(out: Path, runs: pd.DataFrame) -> Table | None:
     systems = list(dict.fromkeys(finished["system"]))
     rows: dict[str, dict[str, list[float]]] = {}
     for run in finished.to_dict("records"):
-        steps = read_steps(out / RUNS / run["run_id"] / SETUP)
+        steps = read_steps(out / RUNS / run["run_id"])
         rest = {REST: max(0.0, run["setup_s"] - sum(steps.values()))} if steps else {}
         for step, seconds in {**steps, **rest}.items():
             rows.setdefault(step, {}).setdefault(run["system"], []).append(seconds)
@@ -46,13 +45,3 @@ def setup_steps(out: Path, runs: pd.DataFrame) -> Table | None:
 
 def _median(seconds: list[float]) -> str:
     return write(median(seconds), "s") if seconds else NOT_MEASURED
-
-
-def read_steps(path: Path) -> dict[str, float]:
-    """Return the seconds of each step of a run, in the order in which they ended; empty if it recorded none."""
-    steps: dict[str, float] = {}
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    for line in text[: text.rfind("\n") + 1].splitlines():
-        entry = json.loads(line)
-        steps[entry["step"]] = steps.get(entry["step"], 0.0) + entry["seconds"]
-    return steps

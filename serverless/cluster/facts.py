@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from metrics.collect.cluster_facts import Facts
 from serverless.cluster.pods import MACHINERY, Pod, quantity
 from serverless.cluster.usage import requested
 
 
-def node_facts(node: Any) -> dict[str, Any]:
+def node_facts(node: Any) -> Facts:
     """Return what a ``V1Node`` has and runs; what pods may ask for is ``allocatable``."""
     info, capacity, allocatable = node.status.node_info, node.status.capacity, node.status.allocatable
     return {
@@ -26,7 +27,7 @@ def node_facts(node: Any) -> dict[str, Any]:
     }
 
 
-def openwhisk_facts(raw_pods: Iterable[Any]) -> dict[str, Any] | None:
+def openwhisk_facts(raw_pods: Iterable[Any]) -> Facts | None:
     """Return chart and version of OpenWhisk, from its controller's pod; ``None`` without one.
 
     The chart labels its pods with its own name and version; OpenWhisk's version is the tag of the controller's image.
@@ -44,7 +45,7 @@ def image_digests(pods: Iterable[Pod]) -> dict[str, str]:
     return {image: digest for pod in pods for image, digest in sorted(pod.images.items())}
 
 
-def requests_by_role(pods: Iterable[Pod]) -> dict[str, dict[str, Any]]:
+def requests_by_role(pods: Iterable[Pod]) -> dict[str, Facts]:
     """Return, for roles of the run's own, how much CPU and memory its pods ask for at a moment."""
     living = [pod for pod in pods if pod.is_running and pod.role != MACHINERY]
     return {

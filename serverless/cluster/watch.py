@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from machine.clocks import now
-from metrics.collect.cluster_facts import write_cluster
+from metrics.collect.cluster_facts import ClusterFacts, PodTrouble, write_cluster
 from metrics.collect.row_files import append
 from serverless.cluster.api import ClusterUnavailable, KubernetesApi
 from serverless.cluster.events import PodEvent, ends_of_containers, warnings
@@ -39,11 +39,9 @@ class ClusterWatch:
     run_id: str
     directory: Path
     started_at: float = field(default_factory=now)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: ClusterFacts = field(init=False)
     _notes: dict[str, int] = field(default_factory=dict)
     _events: dict[PodEvent, None] = field(default_factory=dict)
-    _images: dict[str, str] = field(default_factory=dict)
-    _requested: dict[str, dict[str, Any]] = field(default_factory=dict)
     _account: UsageAccount = field(init=False)
     _end: threading.Event = field(default_factory=threading.Event)
     _samples: int = 0
@@ -51,6 +49,7 @@ class ClusterWatch:
 
     def __post_init__(self) -> None:
         self._account = UsageAccount(self.started_at)
+        self.facts = ClusterFacts(images={}, requested={}, events=[], notes=[], watch={})
 
     def run(self) -> None:
         """Look at the cluster until :meth:`stop`, and once more then; the body of a thread."""
@@ -82,8 +81,8 @@ class ClusterWatch:
         start, sampled_at = time.thread_time(), now()
         found = self._pods(api)
         pods = [pod for pod, _ in found]
-        self._images |= image_digests(pods)
-        self._requested |= requests_by_role(pods)
+        self.facts["images"] |= image_digests(pods)
+        self.facts["requested"] |= requests_by_role(pods)
         usages = [usage for namespace in self._namespaces() for usage in self._usages(api, namespace)]
         rows = self._account.rows(self.run_id, sampled_at, pods, usages)
         if rows:
@@ -136,21 +135,23 @@ class ClusterWatch:
         self._notes[text] = self._notes.get(text, 0) + 1
 
     def _keep(self) -> None:
-        write_cluster(
-            self.directory,
-            {
-                **self.facts,
-                "images": self._images,
-                "requested": self._requested,
-                "events": [asdict(event) for event in sorted(self._events, key=lambda event: event.at)],
-                "notes": [f"{text} ({times} times)" if times > 1 else text for text, times in self._notes.items()],
-                "watch": {"source": SOURCE, "samples": self._samples, "cpu_s": self._cpu_s, **_shown(self.settings)},
-            },
-        )
+        self.facts["events"] = [_trouble(event) for event in sorted(self._events, key=lambda event: event.at)]
+        notes = self._notes.items()
+        self.facts["notes"] = [f"{text} ({times} times)" if times > 1 else text for text, times in notes]
+        self.facts["watch"] = {
+            "source": SOURCE,
+            "samples": self._samples,
+            "cpu_s": self._cpu_s,
+            "context": self.settings.context,
+            "namespace": self.settings.namespace,
+            "store_namespace": self.settings.store_namespace,
+            "every_s": self.settings.every_s,
+        }
+        write_cluster(self.directory, self.facts)
 
 
-def _shown(settings: ClusterSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in ("context", "namespace", "store_namespace", "every_s")}
+def _trouble(event: PodEvent) -> PodTrouble:
+    return PodTrouble(at=event.at, pod=event.pod, role=event.role, reason=event.reason, message=event.message)
 
 
 @contextmanager

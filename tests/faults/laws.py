@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from metrics.analysis.checks.laws import LAWS
+from metrics.analysis.checks.rules import RULES
 from serverless.invocations.attempts import NOT_SENT, STORE_UNREACHABLE
 from serverless.rounds.round_policies import RoundPolicy
 from task.data import Mnist
@@ -36,7 +36,7 @@ def assert_the_tables_agree(day: Day, policy: RoundPolicy, job: FederatedJob = J
         assert len(set(clients)) == len(clients) >= policy.needs(job.clients_per_round)
     runs = day.rounds[["run_id"]].drop_duplicates().assign(status="success", resumes=day.rounds["part"].max())
     tables = {"runs": runs, "rounds": day.rounds, "invocations": day.invocations}
-    for law in LAWS:
+    for law in RULES:
         if law.table != "runs":
             broken = tables[law.table][law.broken(tables)]
             assert broken.empty, f"{law.text}:\n{broken.to_string()}"

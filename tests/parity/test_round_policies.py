@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from metrics.analysis.checks.laws import LAWS
+from metrics.analysis.checks.rules import RULES
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_files import read_run
 from serverless import keeper
@@ -63,5 +63,5 @@ def test_the_weights_are_those_of_the_updates_that_counted_and_every_attempt_has
     assert clients["cpu_s"].notna().all()
     runs = rounds[["run_id"]].drop_duplicates().assign(status="success", resumes=0)
     tables = {"runs": runs, "rounds": rounds, "invocations": calls}
-    assert [law.text for law in LAWS if law.table != "runs" and law.broken(tables).any()] == []
+    assert [law.text for law in RULES if law.table != "runs" and law.broken(tables).any()] == []
     assert not [path for path in (tmp_path / "store").rglob("*.*") if path.is_file()]

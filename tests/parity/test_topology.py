@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from baselines import inprocess
-from metrics.analysis.checks.laws import LAWS
+from metrics.analysis.checks.rules import RULES
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_files import read_run
 from serverless import keeper
@@ -78,7 +78,7 @@ def test_invokers_are_billed_for_waiting_for_their_clients(learnt):
 
 def test_the_tables_obey_their_laws(learnt):
     tables = {name: read_run(learnt.directory, name).to_pandas() for name in ("rounds", "invocations")}
-    for law in LAWS:
+    for law in RULES:
         if law.table == "invocations" or "counts" in law.text or "sum over its invocations" in law.text:
             assert not law.broken(tables).any(), law.text
 

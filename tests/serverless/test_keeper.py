@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metrics.analysis.checks.laws import LAWS
+from metrics.analysis.checks.rules import RULES
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_files import read_run
 from serverless import keeper
@@ -86,7 +86,7 @@ class Run:
         """Hold it to the laws of the tables, and its weights to those of the updates that counted."""
         runs = self.rounds[["run_id"]].drop_duplicates().assign(status="success", resumes=0)
         tables = {"runs": runs, "rounds": self.rounds, "invocations": self.calls}
-        for law in LAWS:
+        for law in RULES:
             if law.table != "runs":
                 assert not law.broken(tables).any(), law.text
         told = counted(self.calls, self.rounds["server_round"])

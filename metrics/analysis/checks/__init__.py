@@ -1,1 +1,1 @@
-"""Whether tables can be believed: the laws that they obey, and whether weights agree."""
+"""Whether tables can be believed: the rules that they follow, and whether weights agree."""

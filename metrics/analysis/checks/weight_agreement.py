@@ -12,7 +12,7 @@ from metrics.analysis.run_choices import waits_for_all
 from metrics.collect.tables import Tables
 
 SHOWN = 12  # digits of a hash that are printed
-MOST_LINES = 3  # agreements that are told one by one
+MOST_LINES = 3  # agreements that have a line each
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,19 @@ class Agreement:
         return f"{where}: weights DIFFER from round {self.first_difference} on; after round {self.rounds}: {found}"
 
 
-def tell(found: Sequence[Agreement]) -> list[tuple[str, bool | None]]:
-    """Return a line for each agreement and whether it is one; many that hold, and many alone, are told in one line."""
+def agreement_lines(found: Sequence[Agreement]) -> list[tuple[str, bool | None]]:
+    """Return a line for each comparison and whether the weights agree; many of the same kind share one line."""
     alike = [agreement for agreement in found if agreement.identical]
     alone = [agreement for agreement in found if agreement.is_alone]
-    told: list[tuple[str, bool | None]] = []
+    lines: list[tuple[str, bool | None]] = []
     if len(alike) > MOST_LINES:
         rounds = sum(agreement.rounds for agreement in alike)
         line = f"identical weights on all systems in {len(alike)} comparisons (seeds × cells), {rounds} rounds in all"
-        told.append((line, True))
+        lines.append((line, True))
     if len(alone) > MOST_LINES:
-        told.append((f"no other system to compare the weights of {len(alone)} runs with", None))
+        lines.append((f"the weights of {len(alone)} runs have no other system to be compared with", None))
     in_one_line = [each for group in (alike, alone) if len(group) > MOST_LINES for each in group]
-    return [*told, *((str(each), each.identical) for each in found if each not in in_one_line)]
+    return [*lines, *((str(each), each.identical) for each in found if each not in in_one_line)]
 
 
 def agreements(tables: Tables) -> list[Agreement]:
@@ -126,4 +126,4 @@ def _compare(cell: str, seed: int, waits: bool, rounds: pd.DataFrame) -> Agreeme
 def identity_notes(tables: Tables) -> list[str]:
     """Say in a line or a few whether lines lie on top of each other because the weights are the same."""
     compared = [agreement for agreement in agreements(tables) if agreement.identical is not None]
-    return [f"{'Lines coincide: ' if identical else ''}{line}." for line, identical in tell(compared)]
+    return [f"{'Lines coincide: ' if identical else ''}{line}." for line, identical in agreement_lines(compared)]

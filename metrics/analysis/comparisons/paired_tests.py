@@ -67,12 +67,12 @@ def compared(test: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, [test["cell"], f"{test['right']} over {test['left']}"]))
 
 
-def tell_p(n: int, p_value: float | None) -> str:
-    """Say how surprising a difference would be if there were none.
+def write_p(n: int, p_value: float | None) -> str:
+    """Write how surprising a difference would be if there were none.
 
     Examples
     --------
-    >>> tell_p(2, None), tell_p(6, 0.03125), tell_p(20, 0.0002)
+    >>> write_p(2, None), write_p(6, 0.03125), write_p(20, 0.0002)
     ('n too small', 'p = 0.031', 'p < 0.001')
     """
     if n < FEWEST or p_value is None or np.isnan(p_value):

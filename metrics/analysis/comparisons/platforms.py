@@ -83,6 +83,6 @@ def usd_by_place(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     mine = mine.assign(place=mine["fabric_group"], pricing=mine["source"].str.partition(": ")[0])
     found = mine.groupby(["run_id", "place", "pricing"], sort=False)["usd"].agg(lambda usd: usd.sum(skipna=False))
     rounds = tables["runs"].set_index("run_id")["rounds"]
-    told = found.rename("usd_per_round").reset_index()
-    told["usd_per_round"] = told["usd_per_round"] / told["run_id"].map(rounds).where(lambda n: n > 0)
-    return told[columns]
+    shown = found.rename("usd_per_round").reset_index()
+    shown["usd_per_round"] = shown["usd_per_round"] / shown["run_id"].map(rounds).where(lambda n: n > 0)
+    return shown[columns]

@@ -65,12 +65,12 @@ def _of_cell(cell: str, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
             continue
         same = {"cell": cell, "measure": measure}
         difference = right - left
-        yield {**same, "kind": DIRECT, "unit": unit, **_told(median(left))}
-        yield {**same, "kind": FEDKEEPER, "unit": unit, **_told(median(right))}
+        yield {**same, "kind": DIRECT, "unit": unit, **_columns(median(left))}
+        yield {**same, "kind": FEDKEEPER, "unit": unit, **_columns(median(right))}
         tested = {"p_value": permutation_p(difference)}
-        yield {**same, "kind": DIFFERENCE, "unit": unit, **_told(median(difference)), **tested}
-        yield {**same, "kind": RATIO, "unit": "ratio", **_told(median(right / left))}
+        yield {**same, "kind": DIFFERENCE, "unit": unit, **_columns(median(difference)), **tested}
+        yield {**same, "kind": RATIO, "unit": "ratio", **_columns(median(right / left))}
 
 
-def _told(found: Median) -> dict[str, Any]:
+def _columns(found: Median) -> dict[str, Any]:
     return {name: value for name, value in asdict(found).items() if name != "is_lower_bound"}

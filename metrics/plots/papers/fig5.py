@@ -16,9 +16,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from metrics.analysis.labels import label_runs
-from metrics.analysis.statistics import records
 from metrics.collect.phases import GROUPS, by_group
-from metrics.collect.tables import Tables
+from metrics.collect.tables import Tables, records
 from metrics.collect.units import seconds
 from metrics.plots.papers.fig4 import THEIRS, in_their_setting
 from metrics.plots.parts.chart import Chart
@@ -67,7 +66,7 @@ def _of_rounds(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_starts(runs: pd.DataFrame, invocations: pd.DataFrame) -> pd.DataFrame:
-    """Return the length of each cold start by its two witnesses, as far as it fell into a round."""
+    """Return the length of each cold start within a round, by the process's clock and by the platform's record."""
     cold = invocations[invocations["is_cold"].eq(True) & (invocations["function"] == "client")]
     cold = cold.rename(columns={"cold_start_s": IN_PROCESS, "init_s": IN_RECORD})
     wide = runs[["run_id", *_KEYS]].merge(cold, on="run_id", sort=False).assign(kind=START)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from metrics.analysis.labels import label_runs
-from metrics.analysis.statistics import median, records
-from metrics.collect.tables import Tables
+from metrics.analysis.statistics import median
+from metrics.collect.tables import Tables, records
 from metrics.collect.units import write
 from metrics.plots.parts.chart import Chart
 from metrics.plots.parts.dots import Dot, draw_dots

@@ -1,10 +1,10 @@
-"""What a cluster told, in a report's lines and in the figure of CPU and memory."""
+"""What a cluster reported, in a report's lines and in the figure of CPU and memory."""
 
 import json
 
 import pandas as pd
 
-from metrics.analysis.checks.consistency import tell_cluster
+from metrics.analysis.checks.consistency import cluster_lines
 from metrics.collect.cluster_facts import read_cluster, write_cluster
 from metrics.collect.tables import load
 from metrics.plots.cpu_memory import data
@@ -13,19 +13,19 @@ FACTS = {"kubernetes": "v1.34.0", "events": [], "notes": []}
 
 
 def lines(*facts):
-    return tell_cluster(pd.DataFrame({"cluster": [None, *(json.dumps(FACTS | fact) for fact in facts)]}))
+    return cluster_lines(pd.DataFrame({"cluster": [None, *(json.dumps(FACTS | fact) for fact in facts)]}))
 
 
 def test_no_cluster_is_no_line():
-    assert tell_cluster(pd.DataFrame({"cluster": [None]})) == []
-    assert tell_cluster(pd.DataFrame({"run_id": ["older than the column"]})) == []
+    assert cluster_lines(pd.DataFrame({"cluster": [None]})) == []
+    assert cluster_lines(pd.DataFrame({"run_id": ["older than the column"]})) == []
 
 
 def test_a_quiet_cluster_is_well():
     assert lines({}) == [("cluster (Kubernetes v1.34.0): no pod in trouble", True)]
 
 
-def test_trouble_is_counted_and_each_note_is_told_once():
+def test_trouble_is_counted_and_each_note_is_there_once():
     killed = [{"reason": "OOMKilled"}, {"reason": "OOMKilled"}, {"reason": "Evicted"}]
     assert lines({"events": killed, "notes": ["no metrics"]}, {"notes": ["no metrics"]}) == [
         ("cluster (Kubernetes v1.34.0): OOMKilled 2, Evicted 1", None),

@@ -1,4 +1,4 @@
-"""The control group as a second witness, where this machine lets a test make one."""
+"""The control group as a second measurement, where this machine lets a test make one."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from metrics.collect.setup_steps import read_steps
 from metrics.collect.tables import load
-from metrics.report.setup_steps import REST, read_steps, setup_steps
+from metrics.report.setup_steps import REST, setup_steps
 
 Experiment = Callable[..., Path]
 
@@ -17,7 +18,7 @@ def record(folder: Path, run_id: str, **steps: float) -> None:
     (folder / "runs" / run_id / "setup.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def test_steps_are_medians_by_system_and_the_rest_is_told(make_experiment: Experiment) -> None:
+def test_steps_are_medians_by_system_and_the_rest_is_shown(make_experiment: Experiment) -> None:
     folder = make_experiment(seeds=(0, 1, 2), setup_s=5.0)
     for seed, seconds in enumerate((1.0, 2.0, 4.0)):
         record(folder, f"inprocess-{seed}", load=seconds, start=0.5)
@@ -43,5 +44,5 @@ def test_steps_of_a_resumed_run_add_up_and_a_line_that_a_kill_cut_short_is_left_
     path = tmp_path / "setup.jsonl"
     lines = [json.dumps({"run_id": "r", "step": step, "seconds": 1.5}) for step in ("load", "start", "load")]
     path.write_text("\n".join(lines) + '\n{"run_id": "r", "st')
-    assert read_steps(path) == {"load": 3.0, "start": 1.5}
+    assert read_steps(tmp_path) == {"load": 3.0, "start": 1.5}
     assert read_steps(tmp_path / "none") == {}

@@ -1,4 +1,4 @@
-"""Every law against tables that obey it, and against tables doctored so that one row breaks it."""
+"""Every rule against tables that follow it, and against tables changed so that one row breaks it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from metrics.analysis.checks.consistency import Broken, check, cold_starts, tell
-from metrics.analysis.checks.laws import LAWS
+from metrics.analysis.checks.consistency import Broken, check, cold_starts, consistency_lines
+from metrics.analysis.checks.rules import RULES
 from metrics.collect.tables import load
 
 Frames = dict[str, pd.DataFrame]
@@ -19,7 +19,7 @@ STRAGGLERS = "stragglers of a round have their rows, discarded, unless a kill lo
 
 @pytest.fixture
 def frames(make_experiment: Callable[..., Path]) -> Frames:
-    """Three runs of three rounds that obey every law, with all that a law looks at measured."""
+    """Three runs of three rounds that follow every rule, with all that a rule looks at measured."""
     tables = load(make_experiment(rounds=3, sampled_cpu_s=49.0, sampler_cpu_s=0.06))
     calls = tables["invocations"]
     calls[["num_examples", "cpu_s", "train_s", "function_s", "client_s"]] = [600, 0.4, 0.4, 0.5, 0.6]
@@ -90,25 +90,25 @@ DOCTORED: list[tuple[Callable[[Frames], None], str]] = [
 ]
 
 
-def test_tables_that_obey_every_law_are_consistent(frames: Frames) -> None:
+def test_tables_that_follow_every_rule_are_consistent(frames: Frames) -> None:
     assert check(frames) == []
-    assert tell(frames) == [
-        (f"tables consistent: {len(LAWS)} laws hold (3 runs, 9 rounds, 90 invocations)", True),
+    assert consistency_lines(frames) == [
+        (f"tables consistent: {len(RULES)} checks passed (3 runs, 9 rounds, 90 invocations)", True),
         ("cold starts: the functions' flags and the platform's records agree (2 cold, of 30 activations)", True),
-        ("CPU seconds: at most 2.0% of a run's in no role of samples; sampling took at most 0.10% of a core", None),
+        ("CPU seconds: at most 2.0% of a run's are in no role of samples; sampling took at most 0.10% of a core", None),
     ]
 
 
-@pytest.mark.parametrize(("doctor", "law"), DOCTORED)
-def test_a_doctored_row_is_found(frames: Frames, doctor: Callable[[Frames], None], law: str) -> None:
+@pytest.mark.parametrize(("doctor", "rule"), DOCTORED)
+def test_a_doctored_row_is_found(frames: Frames, doctor: Callable[[Frames], None], rule: str) -> None:
     doctor(frames)
     broken = check(frames)
-    assert law in [fault.law for fault in broken]
-    assert (f"tables NOT consistent: {broken[0]}", False) in tell(frames)
+    assert rule in [fault.rule for fault in broken]
+    assert (f"tables NOT consistent: {broken[0]}", False) in consistency_lines(frames)
 
 
-def test_every_law_can_be_broken() -> None:
-    assert {law for _, law in DOCTORED} == {law.text for law in LAWS}
+def test_every_rule_can_be_broken() -> None:
+    assert {rule for _, rule in DOCTORED} == {rule.text for rule in RULES}
 
 
 def test_the_first_broken_row_is_named_and_all_are_counted(frames: Frames) -> None:
@@ -124,7 +124,7 @@ def test_clocks_may_differ_by_the_millisecond_that_records_are_rounded_to(frames
     assert check(frames) == []
 
 
-def test_what_was_not_measured_breaks_no_law(frames: Frames) -> None:
+def test_what_was_not_measured_breaks_no_rule(frames: Frames) -> None:
     for table, columns in {
         "invocations": ["provider_s", "function_s", "client_s", "cpu_s", "num_examples", "init_s", "train_s"],
         "runs": ["cpu_s", "sampled_cpu_s", "sampler_cpu_s", "final_weights_sha256"],
@@ -132,7 +132,7 @@ def test_what_was_not_measured_breaks_no_law(frames: Frames) -> None:
         for column in columns:
             frames[table][column] = None
     assert check(frames) == []
-    assert len(tell(frames)) == 1
+    assert len(consistency_lines(frames)) == 1
 
 
 def test_a_round_that_a_resumed_run_began_again_is_judged_by_its_last_part(frames: Frames) -> None:
@@ -160,7 +160,7 @@ def test_a_late_answer_changes_no_count_of_its_round(late: Frames) -> None:
 
 def test_a_straggler_without_a_row_is_missing_unless_a_kill_may_have_lost_it(late: Frames) -> None:
     late["invocations"] = late["invocations"].iloc[:-1]
-    assert [fault.law for fault in check(late)] == [STRAGGLERS]
+    assert [fault.rule for fault in check(late)] == [STRAGGLERS]
     late["runs"]["resumes"] = 1
     assert check(late) == []
 
@@ -170,7 +170,7 @@ def test_rows_that_are_older_than_the_column_part_are_judged_too(frames: Frames)
         frames[table]["part"] = None
     assert check(frames) == []
     lost("invocations")(frames)
-    assert [fault.law for fault in check(frames)] == [
+    assert [fault.rule for fault in check(frames)] == [
         "counts of attempts, failures, cold starts, updates and images are those in invocations",
         "cpu_s of a round is the sum over its invocations",
     ]
@@ -186,14 +186,15 @@ def test_failed_attempts_are_no_updates_and_need_not_end_within_their_round(fram
     assert check(frames) == []
 
 
-def test_witnesses_of_a_cold_start_that_disagree_are_counted(frames: Frames) -> None:
+def test_flags_and_records_that_disagree_about_cold_starts_are_counted(frames: Frames) -> None:
     calls = frames["invocations"] = frames["invocations"].astype({"is_cold": object})
     activations = calls.index[calls["provider_s"].notna()]
     cold = calls.loc[activations, "init_s"].notna()
     calls.loc[activations[cold][0], "init_s"] = None  # cold by its own word, warm by the record
     calls.loc[activations[~cold][:3], "init_s"] = 0.04  # warm by its own word, cold by the record
-    calls.loc[activations[~cold][3], "is_cold"] = None  # it never answered: one witness is none
+    calls.loc[activations[~cold][3], "is_cold"] = None  # it never answered: there is nothing to compare
     found = cold_starts(calls)
     assert (found.activations, found.both, found.flag_only, found.record_only) == (29, 1, 1, 3)
-    said = "cold starts: witnesses DISAGREE about 4 of 29 (1 cold by the flag only, 3 by the record only)"
-    assert (said, False) in tell(frames)
+    about = "4 of 29 activations (1 cold by the flag only, 3 by the record only)"
+    said = f"cold starts: the functions' flags and the platform's records DISAGREE about {about}"
+    assert (said, False) in consistency_lines(frames)

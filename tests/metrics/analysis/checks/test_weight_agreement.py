@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from metrics.analysis.checks.weight_agreement import Agreement, agreements, tell
+from metrics.analysis.checks.weight_agreement import Agreement, agreement_lines, agreements
 from metrics.collect.tables import load
 
 Makers = dict[str, Callable[..., Any]]
@@ -89,10 +89,10 @@ def test_who_only_has_early_closers_beside_it_is_left_out(row_makers: Makers) ->
 def test_many_of_a_kind_are_told_in_one_line_and_what_differs_is_always_named(digests: dict[str, str]) -> None:
     many = [Agreement("", seed, 1, digests, None) for seed in range(4)]
     differing = Agreement("", 9, 2, {"inprocess": "a" * 64, "flower": "b" * 64}, 2)
-    lines = tell([*many, differing])
+    lines = agreement_lines([*many, differing])
     assert len(lines) == 2
     assert lines[1] == (str(differing), False)
-    assert len(tell([*many[:3], differing])) == 4
+    assert len(agreement_lines([*many[:3], differing])) == 4
 
 
 def test_one_run_alone_agrees_with_nobody(row_makers: Makers) -> None:
@@ -110,10 +110,10 @@ def test_one_run_alone_agrees_with_nobody(row_makers: Makers) -> None:
 def test_seeds_are_compared_apart(make_experiment: Callable[..., Path]) -> None:
     found = agreements(load(make_experiment(seeds=range(5), rounds=2)))
     assert [(agreement.seed, agreement.identical) for agreement in found] == [(seed, True) for seed in range(5)]
-    assert tell(found) == [
+    assert agreement_lines(found) == [
         ("identical weights on all systems in 5 comparisons (seeds × cells), 10 rounds in all", True)
     ]
-    assert [line for line, _ in tell(found[:2])] == [str(agreement) for agreement in found[:2]]
+    assert [line for line, _ in agreement_lines(found[:2])] == [str(agreement) for agreement in found[:2]]
 
 
 def test_a_difference_is_never_lost_among_many_agreements(
@@ -121,4 +121,4 @@ def test_a_difference_is_never_lost_among_many_agreements(
 ) -> None:
     many = agreements(load(make_experiment(seeds=range(5), rounds=2)))
     (different,) = agreements(history(row_makers, inprocess="ab", flower="ax"))
-    assert (str(different), False) in tell([*many, different])
+    assert (str(different), False) in agreement_lines([*many, different])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from metrics.analysis.comparisons.paired_tests import differences, tell_p
+from metrics.analysis.comparisons.paired_tests import differences, write_p
 from metrics.analysis.kpis import per_run
 from metrics.collect.tables import load
 
@@ -36,7 +36,7 @@ def test_below_six_there_is_no_p_value(make_experiment: Callable[..., Path]) -> 
     tests = found(make_experiment(seeds=range(5)))
     assert set(tests["n"]) == {5}
     assert tests["p_value"].isna().all()
-    assert tell_p(5, None) == tell_p(5, 0.01) == "n too small"
+    assert write_p(5, None) == write_p(5, 0.01) == "n too small"
 
 
 def test_equal_systems_are_no_surprise(make_experiment: Callable[..., Path]) -> None:

@@ -1,7 +1,7 @@
-"""The laws that the tables of an experiment obey: which rows break them.
+"""The rules that the tables of an experiment must follow.
 
-Each law is a function of the tables that returns, for every row of one table, whether the row breaks it. A null breaks
-nothing: what was not measured cannot be wrong.
+Each rule is a function of the tables that returns, for every row of one table, whether the row breaks the rule. A null
+breaks no rule: what was not measured cannot be wrong.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _ATTEMPT = [*_ROUND, "function", "client_id", "attempt"]
 
 
 @dataclass(frozen=True)
-class Law:
-    """A law about one table.
+class Rule:
+    """A rule about one table.
 
     Parameters
     ----------
     text
-        What holds.
+        What must be true.
     table
-        The table whose rows may break it.
+        The table whose rows may break the rule.
     broken
-        Return the rows that do.
+        Returns, for each row of the table, whether it breaks the rule.
     """
 
     text: str
@@ -68,14 +68,14 @@ def _counts_differ(tables: Tables) -> pd.Series[bool]:
         num_examples=rows["num_examples"].where(averaged),
     )
     counts = ["attempts", "failures", "cold_starts", "updates", "num_examples"]
-    return (_told_otherwise(tables["rounds"], found, counts).abs() > 0).any(axis="columns")
+    return (_difference(tables["rounds"], found, counts).abs() > 0).any(axis="columns")
 
 
 def _cpu_differs(tables: Tables) -> pd.Series[bool]:
-    return _told_otherwise(tables["rounds"], _in_time(tables), ["cpu_s"])["cpu_s"].abs() > _ROUNDING
+    return _difference(tables["rounds"], _in_time(tables), ["cpu_s"])["cpu_s"].abs() > _ROUNDING
 
 
-def _told_otherwise(rounds: pd.DataFrame, invocations: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def _difference(rounds: pd.DataFrame, invocations: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Return, per round, each column less the sum of it over the round's invocations; null if none measured it."""
     sums = invocations[[*_ROUND, *columns]].groupby(_ROUND)[columns].sum(min_count=1)
     found = sums.reindex(pd.MultiIndex.from_frame(rounds[_ROUND])).set_axis(rounds.index)
@@ -83,10 +83,10 @@ def _told_otherwise(rounds: pd.DataFrame, invocations: pd.DataFrame, columns: li
 
 
 def _stragglers_differ(tables: Tables) -> pd.Series[bool]:
-    """Tell the rounds with more discarded attempts than stragglers; or with fewer, if no kill can have lost any."""
+    """Return the rounds with more discarded attempts than stragglers; or with fewer, if no kill can have lost any."""
     rounds, runs = tables["rounds"], tables["runs"].set_index("run_id")
     late = tables["invocations"].assign(stragglers=tables["invocations"]["status"] == "discarded")
-    missing = _told_otherwise(rounds, late, ["stragglers"])["stragglers"]
+    missing = _difference(rounds, late, ["stragglers"])["stragglers"]
     is_whole = rounds["run_id"].map((runs["status"] == "success") & (runs["resumes"].fillna(0) == 0)).eq(True)
     return (missing < 0) | ((missing > 0) & is_whole)
 
@@ -114,7 +114,7 @@ def _repeated(table: str, key: list[str]) -> Callable[[Tables], pd.Series[bool]]
 
 
 def _rounds_missing(tables: Tables) -> pd.Series[bool]:
-    """Tell the runs whose rounds are not 1, 2, 3 and so on, as many as they say."""
+    """Return the runs whose rounds are not 1, 2, 3 and so on, as many as they say."""
     numbers = tables["rounds"].groupby("run_id")["server_round"].agg(["size", "min", "max"])
     found = numbers.reindex(tables["runs"]["run_id"]).set_axis(tables["runs"].index)
     wanted = tables["runs"]["rounds"]
@@ -145,27 +145,27 @@ def _cpu_not_sampled(tables: Tables) -> pd.Series[bool]:
     return (runs["status"] == "success") & (missing > (CPU_SHARE * runs["cpu_s"]).clip(lower=CPU_S))
 
 
-LAWS = (
-    Law("rounds are numbered 1, 2, 3 and so on", "runs", _rounds_missing),
-    Law("learning_s is the sum of the rounds", "runs", _learning_differs),
-    Law("set-up, rounds and teardown fit into wall_s", "runs", _parts_too_long),
-    Law("the final weights are those of the last round", "runs", _weights_differ),
-    Law(f"the roles' CPU seconds add up to cpu_s within {CPU_SHARE:.0%}", "runs", _cpu_not_sampled),
-    Law("a round is written once", "rounds", _repeated("rounds", ["run_id", "server_round"])),
-    Law("phases and unattributed_s add up to round_s", "rounds", _phases_add_up),
-    Law("no phase is negative", "rounds", _a_phase_is_negative),
-    Law(
+RULES = (
+    Rule("rounds are numbered 1, 2, 3 and so on", "runs", _rounds_missing),
+    Rule("learning_s is the sum of the rounds", "runs", _learning_differs),
+    Rule("set-up, rounds and teardown fit into wall_s", "runs", _parts_too_long),
+    Rule("the final weights are those of the last round", "runs", _weights_differ),
+    Rule(f"the roles' CPU seconds add up to cpu_s within {CPU_SHARE:.0%}", "runs", _cpu_not_sampled),
+    Rule("a round is written once", "rounds", _repeated("rounds", ["run_id", "server_round"])),
+    Rule("phases and unattributed_s add up to round_s", "rounds", _phases_add_up),
+    Rule("no phase is negative", "rounds", _a_phase_is_negative),
+    Rule(
         "counts of attempts, failures, cold starts, updates and images are those in invocations",
         "rounds",
         _counts_differ,
     ),
-    Law("stragglers of a round have their rows, discarded, unless a kill lost some", "rounds", _stragglers_differ),
-    Law("cpu_s of a round is the sum over its invocations", "rounds", _cpu_differs),
-    Law("an attempt is written once", "invocations", _repeated("invocations", _ATTEMPT)),
-    Law("function_s <= provider_s", "invocations", _longer("function_s", "provider_s")),
-    Law("provider_s <= client_s", "invocations", _longer("provider_s", "client_s")),
-    Law("function_s <= client_s", "invocations", _longer("function_s", "client_s", 2 * CLOCK_S)),
-    Law("init_s <= provider_s", "invocations", _longer("init_s", "provider_s")),
-    Law("the phases inside the work fit into function_s", "invocations", _phases_too_long),
-    Law("a successful answer came within its round", "invocations", _answered_outside),
+    Rule("stragglers of a round have their rows, discarded, unless a kill lost some", "rounds", _stragglers_differ),
+    Rule("cpu_s of a round is the sum over its invocations", "rounds", _cpu_differs),
+    Rule("an attempt is written once", "invocations", _repeated("invocations", _ATTEMPT)),
+    Rule("function_s <= provider_s", "invocations", _longer("function_s", "provider_s")),
+    Rule("provider_s <= client_s", "invocations", _longer("provider_s", "client_s")),
+    Rule("function_s <= client_s", "invocations", _longer("function_s", "client_s", 2 * CLOCK_S)),
+    Rule("init_s <= provider_s", "invocations", _longer("init_s", "provider_s")),
+    Rule("the phases inside the work fit into function_s", "invocations", _phases_too_long),
+    Rule("a successful answer came within its round", "invocations", _answered_outside),
 )
