@@ -50,6 +50,8 @@ _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "workers": lambda value: f"{value} workers",
     "threads_per_client": lambda value: f"{value} threads_per_client",
 }
+_READ = ("run_id", "seed", "backend", "platform", "emulated", *_FORMATS, *_SYSTEM)  # few of the table's many columns
+_ADDED = ("partition", "first_k", "closed", "selection", "function_memory_mb", "topology", "cell", "system")
 
 _GIVEN = ("workers", "threads_per_client")  # written for every system where not all were given as many
 
@@ -64,7 +66,8 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     without functions, whose rounds wait for all clients in any case, has a row in each cell that differs from its own
     in when functions close a round: it is made once, and stands beside all of them.
     """
-    labelled = runs.assign(
+    labelled = runs[list(dict.fromkeys(name for name in _READ if name in runs))].assign(
+        place=range(len(runs)),
         partition=partition_label(runs),
         first_k=first_k(runs),
         closed=closing_label(runs),
@@ -80,7 +83,9 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     labelled["_rank"] = _rank(labelled)
     numeric = [name for name in varying if labelled[name].dtype.kind in "if"]  # 3, 6, 12: not as text
     order = [*numeric, "cell", "_rank", "backend", "function_memory_mb", "system", "seed", "run_id"]
-    return labelled.sort_values(order, ignore_index=True).drop(columns="_rank")
+    labelled = labelled.sort_values(order, ignore_index=True)
+    added = {name: labelled[name] for name in _ADDED}
+    return runs.iloc[labelled["place"]].reset_index(drop=True).assign(**added)
 
 
 def _rank(runs: pd.DataFrame) -> pd.Series[int]:

@@ -123,7 +123,7 @@ def test_a_figure_without_data_is_an_error_by_name_and_left_out_of_all(
     make_experiment: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = {name: FIGURES[name] for name in ("accuracy", "cpu_memory")}  # "all" takes seconds
-    monkeypatch.setattr("experiments.figures.FIGURES", few)
+    monkeypatch.setattr("metrics.plots.draw.FIGURES", few)
     folder = make_experiment()
     for path in folder.glob("runs/*/samples.jsonl"):
         path.unlink()

@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # no axis has ticks at the top; else each drawing measures whether one has
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
