@@ -63,7 +63,7 @@ def test_a_container_is_started_once_and_kept_and_scales_to_zero(start):
 def test_two_at_once_have_a_container_each_and_a_third_is_throttled(tools):
     spec = tools.deploy()
     seen = []
-    threads = [threading.Thread(target=lambda: seen.append(tools.invoke(spec, sleep_s=3))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: seen.append(tools.invoke(spec, sleep_s=8))) for _ in range(2)]
     for thread in threads:
         thread.start()
     assert eventually(lambda: len(tools.processes()) >= 4)  # two programs to each container

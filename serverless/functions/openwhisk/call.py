@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
 
 from serverless.functions.backoff import attempts
 from serverless.functions.messages import ClientCall
@@ -108,4 +107,4 @@ class _Trusting(HTTPAdapter):
 def _was_refused(error: Exception) -> bool:
     """Whether no server listened at the address, so that nothing was sent."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, NewConnectionError) and isinstance(reason.__cause__, ConnectionRefusedError)
+    return isinstance(getattr(reason, "__cause__", None), ConnectionRefusedError)

@@ -129,7 +129,7 @@ def test_the_register_is_kept_where_it_is_said(tmp_path, monkeypatch):
         (["register.url=mysql://host/db"], "register.url: the register cannot be kept in mysql"),
         (["register=postgresql"], "register.url: the environment variable REGISTER_PASSWORD"),
         (["register.url=postgresql://keeper@host/db"], "is for register=postgresql"),
-        (["register=postgresql", "register.url=postgresql://keeper:hunter2@host/db"], "holds a password"),
+        (["register=postgresql", "register.url=postgresql://keeper:hunter2@host/db"], "contains a password"),
         (["register=postgresql", "register.password_env=hunter2"], "must be the name of an environment variable"),
     ],
 )
