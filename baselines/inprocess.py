@@ -22,7 +22,7 @@ from metrics.collect.recorder import Recorder
 from metrics.collect.row_types import InvocationRow
 from metrics.collect.rows import controller_row, round_row, with_work
 from task.aggregation import StreamingAverage
-from task.data import DataSettings, Mnist, load_mnist
+from task.data import DataSettings, Images, load_images
 from task.engines.engine import engine_name, load_engine
 from task.engines.runtime import ONE_THREAD
 from task.evaluation import Evaluation, evaluate
@@ -64,7 +64,7 @@ def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> W
         If a worker process dies.
     """
     with recorder.setup("load the data and the model's engine"):
-        mnist = load_mnist(settings.data)
+        dataset = load_images(job.data_set, settings.data)
         load_engine(engine_name(job.model))
     point = recorder.resume_point()
     weights, states = start_of(job, point)
@@ -72,7 +72,7 @@ def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> W
         pool = _start_pool(job, settings)
     with pool:
         for server_round in rounds_left(job, point):
-            weights, evaluation = _round(job, settings.data, server_round, weights, states, mnist, pool, recorder)
+            weights, evaluation = _round(job, settings.data, server_round, weights, states, dataset, pool, recorder)
             if job.reached(evaluation.test_accuracy):
                 break
     return weights
@@ -84,7 +84,7 @@ def _round(
     server_round: int,
     weights: Weights,
     states: dict[int, bytes],
-    mnist: Mnist,
+    dataset: Images,
     pool: ProcessPoolExecutor,
     recorder: Recorder,
 ) -> tuple[Weights, Evaluation]:
@@ -112,7 +112,7 @@ def _round(
         changed = {answer.client_id: state for answer in answers if (state := answer.optimizer_state) is not None}
         states.update(changed)
     with clock.phase("evaluate"), probe.phase("evaluate"):
-        evaluation = evaluate(job.model, weights, mnist.test_images, mnist.test_labels)
+        evaluation = evaluate(job.model, weights, dataset.test_images, dataset.test_labels)
 
     times, work = clock.close(), probe.report()
     rows = [_client_row(recorder.run_id, server_round, arrived[client], sent, len(blob)) for client in clients]

@@ -7,7 +7,7 @@ from functools import cache
 
 from machine.clocks import now
 from metrics.collect.probe import WorkerProcess, WorkReport
-from task.data import DataSettings, Mnist, load_mnist
+from task.data import DataSettings, Images, load_images
 from task.engines.engine import engine_name, load_engine
 from task.job import FederatedJob
 from task.partition import Partition, make_partition
@@ -31,7 +31,7 @@ class Answer:
 class Worker:
     """A worker process and its data."""
 
-    mnist: Mnist
+    dataset: Images
     partition: Partition
     process: WorkerProcess
 
@@ -40,9 +40,9 @@ class Worker:
 def worker(job: FederatedJob, data: DataSettings) -> Worker:
     """Return the worker of this process; the first call imports the model's engine, reads the images and deals them."""
     load_engine(engine_name(job.model))
-    mnist = load_mnist(data)
-    partition = make_partition(job, mnist.train_labels)
-    return Worker(mnist, partition, WorkerProcess(ready_at=now()))
+    dataset = load_images(job.data_set, data)
+    partition = make_partition(job, dataset.train_labels)
+    return Worker(dataset, partition, WorkerProcess(ready_at=now()))
 
 
 def train_client(
@@ -64,7 +64,7 @@ def train_client(
     probe = me.process.probe()
     with probe.phase("fetch"):
         mine = me.partition.indices[client_id]
-        images, labels = me.mnist.train_images[mine], me.mnist.train_labels[mine]
+        images, labels = me.dataset.train_images[mine], me.dataset.train_labels[mine]
         start_weights = loads(weights)
         state = None if optimizer_state is None else loads(optimizer_state)
     update = local_update(job, client_id, server_round, start_weights, images, labels, state, probe)

@@ -51,7 +51,7 @@ def alternate(repetitions: int, *sides: Callable[[], Any]) -> list[float]:
 
 def benchmark_training(console: Console, repetitions: int) -> None:
     """One client's job of the paper: 600 images, batch 10, 5 epochs, one thread."""
-    from task.data import DataSettings, load_mnist
+    from task.data import DataSettings, load_images
     from task.engines.runtime import tensorflow
     from task.job import FederatedJob
     from task.models import as_keras, initial_weights, pixels
@@ -62,7 +62,7 @@ def benchmark_training(console: Console, repetitions: int) -> None:
     import keras
 
     makers = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "nadam": keras.optimizers.Nadam}
-    mnist = load_mnist(DataSettings(ROOT / ".cache" / "mnist"))
+    mnist = load_images("mnist", DataSettings(ROOT / ".cache" / "mnist"))
     table = Table(title=f"Local training of one client: 600 images, batch 10, 5 epochs, 1 thread, n = {repetitions}")
     for column in ("model", "optimizer", "Keras fit, s", "in-graph loop, s", "fit / loop"):
         table.add_column(column, justify="left" if column in ("model", "optimizer") else "right")

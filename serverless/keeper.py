@@ -28,7 +28,7 @@ from serverless.rounds.selectors import durations_s, selector_of
 from serverless.settings import ServerlessSettings
 from serverless.storage import open_store
 from serverless.storage.run_objects import RunObjects
-from task.data import load_mnist
+from task.data import load_images
 from task.engines.engine import engine_name
 from task.job import FederatedJob
 from task.models import initial_weights
@@ -98,14 +98,14 @@ def _upload(
     job: FederatedJob, settings: ServerlessSettings, objects: RunObjects, point: ResumePoint | None
 ) -> tuple[tuple[int, ...], str]:
     """Put images and weights into the store; return each client's number of images and the test images' hash."""
-    mnist = load_mnist(settings.data)
-    partition = make_partition(job, mnist.train_labels)
-    objects.publish_data(mnist, partition)
+    dataset = load_images(job.data_set, settings.data)
+    partition = make_partition(job, dataset.train_labels)
+    objects.publish_data(dataset, partition)
     last_round = objects.restore(point) if point else 0
     objects.forget_all_updates_but(last_round + 1)
     if last_round == 0:
         objects.publish_weights(0, initial_weights(job.model, job.seed))
-    return tuple(len(part) for part in partition.indices), mnist.sha256
+    return tuple(len(part) for part in partition.indices), dataset.sha256
 
 
 @contextmanager

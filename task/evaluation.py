@@ -1,4 +1,4 @@
-"""Evaluation: the accuracy and the loss of the global model on the 10,000 test images."""
+"""Evaluation: the accuracy and the loss of the global model on the test images."""
 
 from __future__ import annotations
 

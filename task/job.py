@@ -60,6 +60,8 @@ class FederatedJob:
         Who takes part in a round. ``random``: a draw of its own each round. ``fixed``: the first round's draw in every
         round. ``fastest_mix``: by how long clients took before; only on functions, and the one choice here that is not
         decided by the job alone (see :mod:`serverless.rounds.selectors`).
+    data_set
+        Which images, by their name in :data:`task.data.DATA_SETS`.
     seed
         Decides the partition, the initial weights, the selection and the batch order.
     """
@@ -76,6 +78,7 @@ class FederatedJob:
     optimizer_state: OptimizerStatePolicy = "reset"
     partition: PartitionSpec = field(default_factory=PartitionSpec)
     selection: SelectionPolicy = "random"
+    data_set: str = "mnist"
     seed: int = 0
 
     def reached(self, test_accuracy: float) -> bool:

@@ -1,4 +1,4 @@
-"""How the 60,000 training images are dealt to the clients."""
+"""How the training images are dealt to the clients."""
 
 from __future__ import annotations
 

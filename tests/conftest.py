@@ -24,7 +24,7 @@ from metrics.collect.row_types import InvocationRow, RoundRow, RunRow, SampleRow
 from metrics.collect.tables import collect
 from metrics.cost.bill import bill, every_policy, write_bill
 from metrics.cost.prices import Billing, FunctionPrice, PriceBook, StorePrice, TrafficPrice, VmPrice
-from task.data import DataSettings, load_mnist
+from task.data import DataSettings, load_images
 from tests.support.tiers import TierGuard, marks_of_fixtures, starts
 
 MIB = 2**20
@@ -195,7 +195,7 @@ def write_run(experiment: Path, run: RunRow, *rows: Iterable[Any]) -> None:
 def mnist_settings() -> DataSettings:
     """The real images, from the project's cache; fetched once if it is empty."""
     data = DataSettings(cache=Path(__file__).parents[1] / ".cache" / "mnist")
-    load_mnist(data)
+    load_images("mnist", data)
     return data
 
 

@@ -159,6 +159,13 @@ def test_all_chapters_together_pass_the_checks_of_types_and_imports(project):
     project.run("lint-imports")
 
 
+LABEL = """
+from pathlib import Path
+from metrics.analysis.labels import common_label, label_runs
+from metrics.collect.tables import load
+print(common_label(label_runs(load(Path("results/{}"))["runs"])))
+"""
+
 MODEL = """
 from task.engines.engine import engine_name
 from task.models import initial_weights
@@ -179,6 +186,46 @@ def test_a_model_is_trained(with_images):
     project.follow(chapter)
     run = project.table("mlp200", "runs").iloc[0]
     assert (run["model"], run["status"], run["rounds"]) == ("mlp200", "success", 2)
+
+
+DATA_SET = """
+from pathlib import Path
+import numpy as np
+from experiments.config.compose import compose_cells
+from experiments.config.errors import ConfigError
+from task.data import DataSettings, load_images
+
+first = load_images("digits", DataSettings(Path("digits")))
+again = load_images("digits", DataSettings(Path("digits")))
+assert (first.source, again.source) == ("scikit-learn's load_digits, now in digits", "digits")
+assert first.train_images.shape == (1_500, 28, 28) and first.test_labels.shape == (297,)
+assert set(again.train_labels) == set(range(10)) and np.array_equal(first.test_images, again.test_images)
+
+(cell,) = compose_cells(["+exp=smoke", "data=digits", "clients=50"])
+assert cell.config.data.name == "digits"
+try:
+    compose_cells(["+exp=smoke", "data=digits"])
+except ConfigError as error:
+    assert "do not divide the 1,500 images evenly" in str(error), error
+else:
+    raise AssertionError("100 x 2 shards of 1,500 images")
+"""
+
+
+@chapter("A data set")
+def test_a_data_set(extended):
+    extended[0].python(DATA_SET)
+
+
+@pytest.mark.training
+@chapter("A data set")
+def test_a_data_set_is_learnt(extended):
+    project, chapter = extended
+    project.follow(chapter)
+    run = project.table("digits", "runs").iloc[0]
+    assert (run["status"], run["rounds"]) == ("success", 2)
+    assert run["dataset_sha256"] not in ("", "287f071c50713554ae67fc07afab411569438cd923c252de392b06f8a83dcd20")
+    assert "on digits" in project.python(LABEL.format("digits"))
 
 
 OPTIMIZER = """
@@ -267,15 +314,8 @@ def test_a_round_policy_closes_rounds(with_images):
     assert list(rounds["updates"]) == [3, 3]
     counted = clients[(clients["function"] == "client") & (clients["status"] == "success")]
     assert list(counted.groupby("server_round").size()) == [3, 3]
-    assert "closed by majority" in project.python(LABEL)
+    assert "closed by majority" in project.python(LABEL.format("majority"))
 
-
-LABEL = """
-from pathlib import Path
-from metrics.analysis.labels import common_label, label_runs
-from metrics.collect.tables import load
-print(common_label(label_runs(load(Path("results/majority"))["runs"])))
-"""
 
 KPI = """
 from pathlib import Path

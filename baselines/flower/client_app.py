@@ -27,7 +27,7 @@ from baselines.flower.messages import (
 )
 from baselines.flower.plan import plan_of
 from metrics.collect.probe import Probe, WorkerProcess
-from task.data import DataSettings, Mnist, load_mnist
+from task.data import DataSettings, Images, load_images
 from task.engines.engine import engine_name, load_engine
 from task.job import FederatedJob
 from task.partition import Partition, make_partition
@@ -69,9 +69,9 @@ def _train(message: Message, context: Context, probe: Probe) -> RecordDict:
         weights = to_weights(message.content.array_records[ARRAYS])
         kept = context.state.array_records.get(OPTIMIZER)
         optimizer_state = None if kept is None else to_weights(kept)
-        mnist, partition = _images(plan.data, plan.job)
+        dataset, partition = _images(plan.data, plan.job)
         mine = partition.indices[client_id]
-        images, labels = mnist.train_images[mine], mnist.train_labels[mine]
+        images, labels = dataset.train_images[mine], dataset.train_labels[mine]
     update = local_update(plan.job, client_id, server_round, weights, images, labels, optimizer_state, probe)
     with probe.phase("store"):
         arrays = to_record(update.weights)
@@ -85,7 +85,7 @@ def _client_id(context: Context) -> int:
 
 
 @cache
-def _images(data: DataSettings, job: FederatedJob) -> tuple[Mnist, Partition]:
+def _images(data: DataSettings, job: FederatedJob) -> tuple[Images, Partition]:
     """Read the data once per process."""
-    mnist = load_mnist(data)
-    return mnist, make_partition(job, mnist.train_labels)
+    dataset = load_images(job.data_set, data)
+    return dataset, make_partition(job, dataset.train_labels)

@@ -18,7 +18,7 @@ from baselines.flower.strategy import OrderedFedAvg
 from baselines.resume_point import rounds_left, start_of
 from machine.files import write_whole
 from metrics.collect.recorder import Recorder
-from task.data import load_mnist
+from task.data import load_images
 from task.engines.engine import engine_name, load_engine
 from task.weights import dumps
 
@@ -47,7 +47,7 @@ def _serve(grid: Grid, plan: Plan) -> None:
     with recorder.setup("import the model's engine on the server"):
         load_engine(engine_name(plan.job.model))
     with recorder.setup("load the test images"):
-        mnist = load_mnist(plan.data)
+        dataset = load_images(plan.job.data_set, plan.data)
     with recorder.setup("wait for the Flower nodes"):
         node_ids = _wait_for_nodes(grid, plan)
     with recorder.setup("start the nodes' workers and ask for their partitions"):
@@ -57,7 +57,7 @@ def _serve(grid: Grid, plan: Plan) -> None:
     if states:
         with recorder.setup("give the nodes the states that they had"):
             give_states(grid, states, nodes, plan)
-    strategy = OrderedFedAvg(plan, nodes, mnist, recorder)
+    strategy = OrderedFedAvg(plan, nodes, dataset, recorder)
     weights = strategy.learn(grid, weights, rounds_left(plan.job, point))
     _leave(plan, FINAL_WEIGHTS, dumps(weights))
 

@@ -22,7 +22,7 @@ from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
 from metrics.collect.rows import controller_row, round_row
 from task.aggregation import StreamingAverage
-from task.data import Mnist
+from task.data import Images
 from task.evaluation import evaluate
 from task.weights import Weights, dumps, sha256
 
@@ -40,15 +40,15 @@ class OrderedFedAvg(FedAvg):
         The run.
     nodes
         Client id -> node that has this client's partition.
-    mnist
+    dataset
         The test images.
     recorder
         Gets a row per round and client, and a checkpoint.
     """
 
-    def __init__(self, plan: Plan, nodes: Mapping[int, int], mnist: Mnist, recorder: Recorder) -> None:
+    def __init__(self, plan: Plan, nodes: Mapping[int, int], dataset: Images, recorder: Recorder) -> None:
         super().__init__(fraction_evaluate=0.0, weighted_by_key=NUM_EXAMPLES, arrayrecord_key=ARRAYS)
-        self._plan, self._nodes, self._mnist, self._recorder = plan, dict(nodes), mnist, recorder
+        self._plan, self._nodes, self._dataset, self._recorder = plan, dict(nodes), dataset, recorder
         self._weights: Weights = {}
         self._rounds_before = 0
 
@@ -102,7 +102,7 @@ class OrderedFedAvg(FedAvg):
         if server_round == 0:
             return None
         with self._round.clock.phase("evaluate"), self._probe.phase("evaluate"):
-            test = self._mnist.test_images, self._mnist.test_labels
+            test = self._dataset.test_images, self._dataset.test_labels
             evaluation = evaluate(self._plan.job.model, self._weights, *test)
         times, work = self._round.clock.close(), self._probe.report()
         rows = [*self._round.invocations(), controller_row(self._plan.run_id, self._round.server_round, work)]

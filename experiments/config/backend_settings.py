@@ -63,6 +63,7 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
             scheme=cast(PartitionScheme, config.partition.scheme),
             **{key: value for key, value in asdict(config.partition).items() if key != "scheme" and value is not None},
         ),
+        data_set=config.data.name,
         seed=seed,
     )
 

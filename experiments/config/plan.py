@@ -13,7 +13,7 @@ from experiments.config.schema import ExperimentConfig, TopologyConfig
 from task.job import FederatedJob
 
 _DIGITS = 8  # of the configuration's hash in a run's id
-_SINCE = {"selection": "random"}  # what a job had before it could be chosen
+_SINCE = {"selection": "random", "data_set": "mnist"}  # what a job had before it could be chosen
 _SECTIONS_SINCE = {"topology": asdict(TopologyConfig())}  # the same of sections
 
 

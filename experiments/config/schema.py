@@ -194,8 +194,9 @@ class FlowerConfig:
 
 @dataclass
 class DataConfig:
-    """Where the images are."""
+    """Which images, and where they are."""
 
+    name: str = "mnist"  # older results know no other
     cache: str = MISSING
     path: str | None = MISSING
 

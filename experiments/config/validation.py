@@ -15,10 +15,11 @@ from experiments.config.schema import ExperimentConfig
 from experiments.config.topology import topology_problems
 from serverless.platforms.registry import platforms
 from serverless.rounds import ROUND_POLICIES, policy_parameters
+from task.data import DATA_SETS
 from task.engines.optimizers import OPTIMIZERS
+from task.images.data_set import DataSet
 from task.models import MODELS
 
-TRAINING_IMAGES = 60_000
 FUNCTIONS = (*platforms(), FABRIC)  # backends that are functions
 
 
@@ -40,6 +41,7 @@ def _registered(config: ExperimentConfig) -> Iterator[str]:
     names = (
         *(("backends", backend, BACKENDS) for backend in config.backends),
         ("platform.name", config.platform.name, platforms()),
+        ("data.name", config.data.name, DATA_SETS),
         ("model.name", config.model.name, MODELS),
         ("optimizer.name", config.optimizer.name, OPTIMIZERS),
         ("round_policy.name", config.round_policy.name, ROUND_POLICIES),
@@ -61,10 +63,9 @@ def _prices(config: ExperimentConfig) -> Iterator[str]:
 def _combinations(config: ExperimentConfig) -> Iterator[str]:
     if config.clients_per_round > config.clients >= 1:
         yield wrong("clients_per_round", config.clients_per_round, f"must be from 1 to clients={config.clients}")
-    if config.clients > TRAINING_IMAGES:
-        allowed = f"MNIST has {TRAINING_IMAGES:,} training images to deal, one each at least"
-        yield wrong("clients", config.clients, allowed)
     yield from _partition(config)
+    if config.data.name in DATA_SETS:
+        yield from _dealt(config, DATA_SETS[config.data.name])
     yield from _round_policy(config)
     others = [backend for backend in config.backends if backend not in FUNCTIONS]
     if config.selection == "fastest_mix" and others:
@@ -89,13 +90,20 @@ def _partition(config: ExperimentConfig) -> Iterator[str]:
         if (value is None) == (partition.scheme == scheme):
             only = f"is for partition={scheme}, and needed there; here partition.scheme={partition.scheme}"
             yield wrong(f"partition.{key}", value, only)
+
+
+def _dealt(config: ExperimentConfig, data_set: DataSet) -> Iterator[str]:
+    partition, images = config.partition, data_set.training_images
+    if config.clients > images:
+        allowed = f"{data_set.title} has {images:,} training images to deal, one each at least"
+        yield wrong("clients", config.clients, allowed)
     shards = config.clients * (partition.shards_per_client or 0)
-    if partition.scheme == "shards" and shards > 0 and TRAINING_IMAGES % shards:
+    if partition.scheme == "shards" and shards > 0 and images % shards:
         yield wrong(
             "clients",
             config.clients,
             f"with partition.shards_per_client={partition.shards_per_client} makes {shards} shards, which do not "
-            f"divide the {TRAINING_IMAGES:,} images evenly; choose a product that does, such as 100 x 2",
+            f"divide the {images:,} images evenly; choose a product that does, such as 100 x 2",
         )
 
 

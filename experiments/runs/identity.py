@@ -5,7 +5,7 @@ from __future__ import annotations
 from experiments.config.errors import ConfigError
 from experiments.config.plan import RunPlan
 from experiments.runs.run_files import Identity
-from task.data import DataSettings, load_mnist
+from task.data import DataSettings, load_images
 from task.models import initial_weights
 from task.partition import make_partition
 from task.weights import sha256
@@ -17,19 +17,20 @@ def identify(plans: list[RunPlan], data: DataSettings) -> dict[str, Identity]:
     Raises
     ------
     task.data.DataError
-        If MNIST cannot be had, or is not MNIST.
+        If a data set cannot be had, or is another one.
     ConfigError
         If the images cannot be dealt as configured.
     """
-    mnist = load_mnist(data)
+    images = {name: load_images(name, data) for name in {plan.job.data_set for plan in plans}}
     by_job: dict[str, Identity] = {}
     for plan in plans:
+        dataset = images[plan.job.data_set]
         try:
-            partition = make_partition(plan.job, mnist.train_labels)
+            partition = make_partition(plan.job, dataset.train_labels)
         except ValueError as error:
             raise ConfigError(f"seed {plan.job.seed}: {error}") from error
         by_job[plan.run_id] = Identity(
-            dataset_sha256=mnist.sha256,
+            dataset_sha256=dataset.sha256,
             partition_sha256=partition.sha256,
             initial_weights_sha256=sha256(initial_weights(plan.job.model, plan.job.seed)),
         )

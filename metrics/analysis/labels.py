@@ -13,6 +13,7 @@ import pandas as pd
 
 from metrics.analysis.run_choices import (
     closing_label,
+    data_set,
     first_k,
     function_memory_mb,
     partition_label,
@@ -26,6 +27,7 @@ PAIRED_BY = ("cell", "seed", "workers", "threads_per_client")
 
 _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "model": str,
+    "data_set": lambda value: "" if value == "mnist" else f"on {value}",
     "optimizer": str,
     "learning_rate": lambda value: f"rate {value:g}",
     "batch_size": lambda value: f"batch {value}",
@@ -72,6 +74,7 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
         first_k=first_k(runs),
         closed=closing_label(runs),
         selection=selection(runs),
+        data_set=data_set(runs),
         function_memory_mb=function_memory_mb(runs),
         topology=topology(runs),
     )

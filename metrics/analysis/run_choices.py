@@ -45,6 +45,12 @@ def selection(runs: pd.DataFrame) -> pd.Series[str]:
     return pd.Series(labels, index=runs.index, dtype="str")
 
 
+def data_set(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return the data set of each run; older runs knew ``mnist`` only."""
+    labels = [_at(config, "data", "name") or "mnist" for config in _configs(runs)]
+    return pd.Series(labels, index=runs.index, dtype="str")
+
+
 def topology(runs: pd.DataFrame) -> pd.Series[str]:
     """Return who invoked each run's clients, ``direct`` or ``fedkeeper``; older runs, and other systems, know no other.
 

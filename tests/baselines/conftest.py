@@ -12,7 +12,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
 from baselines.flower.plan import Plan
-from task.data import DataSettings, Mnist
+from task.data import DataSettings, Images
 from task.job import FederatedJob
 
 Handler = Callable[[int, Message], RecordDict | Error | None]
@@ -86,7 +86,7 @@ def make_plan(tmp_path: Path) -> Callable[[FederatedJob], Plan]:
 
 
 @pytest.fixture
-def no_images() -> Mnist:
+def no_images() -> Images:
     """For what passes the images on without a look."""
     images, labels = np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8)
-    return Mnist(images, labels, images, labels, source="nowhere")
+    return Images(images, labels, images, labels, sha256="0" * 64, source="nowhere")

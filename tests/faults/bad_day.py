@@ -26,7 +26,7 @@ from experiments.runs.cell import run_cell
 from metrics.analysis.loading import load_all
 from metrics.collect.tables import load
 from metrics.plots.draw import draw
-from task.data import load_mnist
+from task.data import load_images
 from tests.faults.proxy import faulty
 from tests.faults.random_day import function_rates, store_steps
 from tests.support.local_s3 import start_minio
@@ -76,7 +76,7 @@ def live(folder: Path, out: Path, seed: int) -> int:
     tables = load(out)
     rounds = tables["rounds"].sort_values("server_round")
     participants = counted(tables["invocations"], rounds.server_round)
-    learnt = replay(job_of(cell.config, seed), load_mnist(data_settings(cell.config)), participants)
+    learnt = replay(job_of(cell.config, seed), load_images("mnist", data_settings(cell.config)), participants)
     if rounds.weights_sha256.tolist() != learnt:
         print("the weights are not those of the counted updates", file=sys.stderr)
         return 1

@@ -39,7 +39,7 @@ def main(folder: Path, api_host: str, endpoint: str, cache: Path, until: float) 
     rest_every_s = (until - time.time()) / RESTS
     rested = time.time()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keeper, "load_mnist", lambda _: mnist)
+        patch.setattr(keeper, "load_images", lambda *_: mnist)
         keep_warm(patch, folder / "functions.json")
         for number, policy in enumerate(itertools.cycle(POLICIES), start=1):
             if time.time() > until:

@@ -7,7 +7,7 @@ import pandas as pd
 from metrics.analysis.checks.rules import RULES
 from serverless.invocations.attempts import NOT_SENT, STORE_UNREACHABLE
 from serverless.rounds.round_policies import RoundPolicy
-from task.data import Mnist
+from task.data import Images
 from task.job import FederatedJob
 from tests.faults.world import JOB, Day
 from tests.support.replay import replay
@@ -15,7 +15,7 @@ from tests.support.replay import replay
 NEVER_SENT = ("unreachable", STORE_UNREACHABLE, NOT_SENT)
 
 
-def assert_nothing_was_lost_or_doubled(day: Day, mnist: Mnist, policy: RoundPolicy, job: FederatedJob = JOB) -> None:
+def assert_nothing_was_lost_or_doubled(day: Day, mnist: Images, policy: RoundPolicy, job: FederatedJob = JOB) -> None:
     """Hold a run to all laws: of its tables, its policy, its weights, the platform and the store."""
     assert_the_tables_agree(day, policy, job)
     assert_learnt_from_its_participants(day, mnist, job)
@@ -23,7 +23,7 @@ def assert_nothing_was_lost_or_doubled(day: Day, mnist: Mnist, policy: RoundPoli
     assert day.left == []
 
 
-def assert_learnt_from_its_participants(day: Day, mnist: Mnist, job: FederatedJob = JOB) -> None:
+def assert_learnt_from_its_participants(day: Day, mnist: Images, job: FederatedJob = JOB) -> None:
     """Hold the weights of every round to those of its participants, averaged afresh."""
     assert day.rounds.weights_sha256.tolist() == replay(job, mnist, day.participants)
     assert day.final_sha256 == day.rounds.weights_sha256.iloc[-1]

@@ -30,7 +30,7 @@ from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.rounds.round_policies import RoundPolicy
 from serverless.storage import DirectorySettings, MinioSettings, StoreSettings, open_store
-from task.data import DataSettings, Mnist, load_mnist
+from task.data import DataSettings, Images, load_images
 from task.engines.runtime import arithmetic
 from task.job import FederatedJob
 from task.weights import sha256
@@ -90,7 +90,7 @@ class World:
 
     servers: Servers
     folder: Path
-    mnist: Mnist
+    mnist: Images
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -199,7 +199,7 @@ def small_world(folder: Path, data: DataSettings) -> Iterator[World]:
         for name, value in servers.env.items():
             patch.setenv(name, value)
         world = World(servers, folder, few_images(data))
-        patch.setattr(keeper, "load_mnist", lambda _: world.mnist)
+        patch.setattr(keeper, "load_images", lambda *_: world.mnist)
         patch.setattr(openwhisk_client, "LOOK_FOR_S", 1.0)
         keep_warm(patch, world.function_plan)
         yield world
@@ -219,11 +219,16 @@ def behind(api_host: str, store: StoreSettings, policy: RoundPolicy) -> keeper.S
     )
 
 
-def few_images(data: DataSettings) -> Mnist:
+def few_images(data: DataSettings) -> Images:
     """Return so little of MNIST that training takes no time."""
-    mnist, count = load_mnist(data), JOB.clients * IMAGES_PER_CLIENT
-    return Mnist(
-        mnist.train_images[:count], mnist.train_labels[:count], mnist.test_images[:100], mnist.test_labels[:100], "few"
+    mnist, count = load_images("mnist", data), JOB.clients * IMAGES_PER_CLIENT
+    return replace(
+        mnist,
+        train_images=mnist.train_images[:count],
+        train_labels=mnist.train_labels[:count],
+        test_images=mnist.test_images[:100],
+        test_labels=mnist.test_labels[:100],
+        source="few",
     )
 
 

@@ -12,7 +12,7 @@ from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.rounds.round_policies import Deadline, FirstK
 from serverless.storage import DirectorySettings
-from task.data import load_mnist
+from task.data import load_images
 from task.job import FederatedJob
 from task.weights import sha256
 from tests.support.replay import counted, replay
@@ -54,7 +54,7 @@ def test_the_weights_are_those_of_the_updates_that_counted_and_every_attempt_has
     rounds, calls = (read_run(tmp_path, name).to_pandas() for name in ("rounds", "invocations"))
     told = counted(calls, rounds["server_round"])
     assert all(policy.needs(job.clients_per_round) <= len(clients) for clients in told)
-    assert rounds["weights_sha256"].tolist() == replay(job, load_mnist(mnist_settings), told)
+    assert rounds["weights_sha256"].tolist() == replay(job, load_images("mnist", mnist_settings), told)
     assert rounds["weights_sha256"].iloc[-1] == digest
 
     clients = calls[calls["function"] == "client"]

@@ -20,7 +20,8 @@ from serverless.emulator.containers import action_proxy, http_container
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
 from serverless.functions.payload import CorruptData, unpack_images
-from task.mnist.arrays import DataError, read_npz
+from task.images.files import read_npz
+from task.images.idx import DataError
 
 ROOMS = ("task", "machine", "metrics", "baselines", "serverless", "experiments", "scripts")
 MAIN = "def main(args):\n    return {}\n"

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from task.data import DataSettings, Mnist, load_mnist
+from task.data import DataSettings, Images, load_images
 
 
 @pytest.fixture(scope="session")
-def small_mnist(mnist_settings: DataSettings) -> Mnist:
+def small_mnist(mnist_settings: DataSettings) -> Images:
     """The first 240 training images and 50 test images: enough to learn something else from every client."""
-    mnist = load_mnist(mnist_settings)
+    mnist = load_images("mnist", mnist_settings)
     few = slice(0, 240)
     return replace(
         mnist,

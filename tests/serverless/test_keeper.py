@@ -45,7 +45,7 @@ def learn(small_mnist, mnist_settings, monkeypatch, tmp_path_factory):
             yield platform
 
         monkeypatch.setattr(keeper, "open_platform", opened)
-        monkeypatch.setattr(keeper, "load_mnist", lambda _: small_mnist)
+        monkeypatch.setattr(keeper, "load_images", lambda *_: small_mnist)
         directory = tmp_path_factory.mktemp("run")
         made = keeper.ServerlessSettings(
             platform=OpenWhiskSettings(request_timeout_s=5.0),

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import pandas as pd
 
 from task.aggregation import StreamingAverage
-from task.data import Mnist
+from task.data import Images
 from task.job import FederatedJob
 from task.models import initial_weights
 from task.partition import make_partition
@@ -30,7 +30,7 @@ def counted(invocations: pd.DataFrame, rounds: Iterable[int]) -> list[tuple[int,
     return [tuple(sorted(rows.loc[rows["server_round"] == number, "client_id"].astype(int))) for number in rounds]
 
 
-def replay(job: FederatedJob, mnist: Mnist, participants: Sequence[tuple[int, ...]]) -> list[str]:
+def replay(job: FederatedJob, mnist: Images, participants: Sequence[tuple[int, ...]]) -> list[str]:
     """Learn with these clients in these rounds; return the hash of the global weights after each round.
 
     An optimizer state goes on from the client's last round among these, where the job keeps states.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from task.data import DataSettings, Mnist, load_mnist
+from task.data import DataSettings, Images, load_images
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -13,10 +13,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 def mnist_cache() -> Path:
     """The project's own cache of MNIST, filled."""
     cache = PROJECT / ".cache" / "mnist"
-    load_mnist(DataSettings(cache))
+    load_images("mnist", DataSettings(cache))
     return cache
 
 
 @pytest.fixture(scope="session")
-def mnist(mnist_cache: Path) -> Mnist:
-    return load_mnist(DataSettings(mnist_cache))
+def mnist(mnist_cache: Path) -> Images:
+    return load_images("mnist", DataSettings(mnist_cache))

