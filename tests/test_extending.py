@@ -57,6 +57,7 @@ class Project:
         for name, code in chapter.files.items():
             path = self.folder / name
             assert not path.exists(), f"{name} is there already"
+            path.parent.mkdir(exist_ok=True)
             path.write_text(code, encoding="utf-8")
         for diff in chapter.diffs:
             done = self._start("git", "apply", "-", input=diff)
@@ -315,6 +316,34 @@ def test_a_round_policy_closes_rounds(with_images):
     counted = clients[(clients["function"] == "client") & (clients["status"] == "success")]
     assert list(counted.groupby("server_round").size()) == [3, 3]
     assert "closed by majority" in project.python(LABEL.format("majority"))
+
+
+PLATFORM = """
+from experiments.config.backends import BACKENDS
+from experiments.config.compose import compose_cells
+from serverless.platforms.registry import platforms
+
+assert "here" in platforms() and "here" in BACKENDS
+(cell,) = compose_cells(["+exp=smoke", "platform=here", "backends=[here]", "platform.latency_s=0.5"])
+assert BACKENDS["here"].settings(cell.config, cell.out).platform.latency_s == 0.5
+"""
+
+
+@chapter("A platform")
+def test_a_platform(extended):
+    extended[0].python(PLATFORM)
+
+
+@pytest.mark.training
+@chapter("A platform")
+def test_a_platform_runs_functions(with_images):
+    project, chapter = with_images
+    project.follow(chapter)
+    runs, calls = project.table("smoke", "runs"), project.table("smoke", "invocations")
+    assert set(runs["backend"]) == {"inprocess", "here"}
+    assert runs["final_weights_sha256"].nunique() == 1
+    assert set(runs["status"]) == {"success"}
+    assert set(calls[calls["run_id"].str.startswith("here")]["platform"]) == {"here"}
 
 
 KPI = """

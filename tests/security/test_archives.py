@@ -22,6 +22,7 @@ from serverless.emulator.settings import EmulatorSettings
 from serverless.functions.payload import CorruptData, unpack_images
 from task.images.files import read_npz
 from task.images.idx import DataError
+from task.mnist import MNIST
 
 ROOMS = ("task", "machine", "metrics", "baselines", "serverless", "experiments", "scripts")
 MAIN = "def main(args):\n    return {}\n"
@@ -132,7 +133,7 @@ def test_arrays_with_objects_in_them_are_refused_and_nothing_runs(tmp_path, monk
     with pytest.raises(CorruptData):
         unpack_images(buffer.getvalue())
     with pytest.raises(DataError):
-        read_npz(buffer.getvalue(), "here")
+        read_npz(buffer.getvalue(), "here", MNIST.parts)
     assert not (tmp_path / "exploded").exists()
 
 
