@@ -53,7 +53,7 @@ _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "threads_per_client": lambda value: f"{value} threads_per_client",
 }
 _READ = ("run_id", "seed", "backend", "platform", "emulated", *_FORMATS, *_SYSTEM)  # few of the table's many columns
-_ADDED = ("partition", "first_k", "closed", "selection", "function_memory_mb", "topology", "cell", "system")
+_ADDED = ("partition", "first_k", "closed", "selection", "data_set", "function_memory_mb", "topology", "cell", "system")
 
 _GIVEN = ("workers", "threads_per_client")  # written for every system where not all were given as many
 
