@@ -52,6 +52,7 @@ class Processes:
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self._log = log
         self._started: list[subprocess.Popen[bytes]] = []
+        self._before = {child.pid for child in psutil.Process().children()}
         self.folder = Path(tempfile.mkdtemp(prefix="fl-flower-", dir=_SHORT)).resolve()
         self._guard = _start_guard(self.folder)
         self._environment = {**os.environ, **environment, HOME: str(self.folder), "RAY_TMPDIR": str(self.folder)}
@@ -81,7 +82,7 @@ class Processes:
             assert self._guard.stdin is not None
             self._guard.stdin.close()
             self._guard.wait()
-        _reap(sessions)
+        _reap(sessions, self._before)
 
 
 @contextlib.contextmanager
@@ -145,12 +146,22 @@ def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _reap(sessions: set[int]) -> None:
-    """Collect the exit status of adopted orphans: of these sessions only, a caller's own children are not touched."""
+def _reap(sessions: set[int], before: set[int]) -> None:
+    """Collect the exit status of adopted orphans; children that a caller had before are not touched.
+
+    Parameters
+    ----------
+    sessions
+        Of the processes that were killed. Others ended by themselves, and their sessions are not known: what is dead
+        and of another session than this process is one of them.
+    """
     deadline = time.monotonic() + _REAP_TIMEOUT_S
+    mine = os.getsid(0)
     for child in psutil.Process().children():
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            if os.getsid(child.pid) in sessions:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError, psutil.NoSuchProcess):
+            session = os.getsid(child.pid)
+            ended = child.status() == psutil.STATUS_ZOMBIE and session != mine and child.pid not in before
+            if session in sessions or ended:
                 while not os.waitpid(child.pid, os.WNOHANG)[0] and time.monotonic() < deadline:
                     time.sleep(_POLL_S)
 
