@@ -178,8 +178,13 @@ def role_of_command(command: list[str]) -> str:
     'flower'
     >>> role_of_command(["ray::ClientAppActor.run"])
     'client'
+
+    JuiceFS writes one line with blanks over its words:
+
+    >>> role_of_command(["/venv/bin/juicefs --no-agent gateway sqlite3:///runs/meta.db", "", ""])
+    'object_store'
     """
-    words = [Path(word) for word in command[:3]]
+    words = [Path(word) for word in " ".join(command[:3]).split()[:3]]
     for prefix, role in _ROLES_BY_PREFIX:
         if any(word.name.startswith(prefix) for word in words):
             return role

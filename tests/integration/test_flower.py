@@ -63,7 +63,7 @@ def recorder(tmp_path: Path) -> Callable[[str], Recorder]:
     ("job", "runtime"),
     [
         pytest.param(SOME_OF_TEN, "simulation", id="some-of-ten", marks=pytest.mark.exhaustive),
-        pytest.param(STATEFUL, "simulation", id="stateful"),
+        pytest.param(STATEFUL, "simulation", id="stateful", marks=pytest.mark.exhaustive),
         pytest.param(STATEFUL, "deployment", id="stateful-deployed"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import replace
 
 import psutil
@@ -45,7 +46,12 @@ def run(data, directory, store, job=JOB, **changes):
 
 
 def processes_of(name):
-    return [p for p in psutil.Process().children(recursive=True) if name in " ".join(p.cmdline())]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # one that has just ended, perhaps that of another test
+            if name in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from serverless.storage import DirectorySettings
 from task.job import FederatedJob
 from task.weights import sha256
 
-JOB = FederatedJob(clients_per_round=1, rounds=1, local_epochs=1, seed=5)
+JOB = FederatedJob(model="mlp50", clients_per_round=1, rounds=1, local_epochs=1, seed=5)
 
 
 def run(data, directory, cluster):
