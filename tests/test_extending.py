@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/extending.md"
 COPIED = ("task", "machine", "metrics", "baselines", "serverless", "experiments", "conf", "pyproject.toml")
