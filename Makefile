@@ -23,7 +23,7 @@ help: ## List the targets
 demo: $(READY) data ## Set up, then compare Flower with OpenWhisk functions on real MNIST (a few minutes)
 	$(BIN)/python -m experiments.run +exp=quickstart
 
-unit: $(READY) data ## The tests that start no server and no training, and compute for less than a second each (a minute)
+unit: $(READY) data ## The tests that start no server and no training, and compute for no more than a moment (a minute)
 	$(PYTEST) --hypothesis-profile quick -m "not (server or training or slow or fault or exhaustive)"
 
 test: check data ## Set up, then run `check` and all tests but those that only test-all runs (12 minutes)

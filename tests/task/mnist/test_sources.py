@@ -17,6 +17,8 @@ import pytest
 from task.images.idx import DataError
 from task.mnist import MNIST, downloads
 
+pytestmark = pytest.mark.slow
+
 
 def linked(cache, folder, *, without=()):
     folder.mkdir(parents=True, exist_ok=True)
