@@ -27,7 +27,7 @@ from machine.processes import adopting_orphans
 
 HOME = "FLWR_HOME"
 _END_TIMEOUT_S = 20.0
-_REAP_TIMEOUT_S = 2.0
+_REAP_TIMEOUT_S = 20.0  # a process that was killed gives back its memory before it has ended
 _POLL_S = 0.02
 _SHORT = "/tmp"  # noqa: S108 # nosec B108 # sockets need a short path; mkdtemp makes private folders
 
@@ -152,18 +152,26 @@ def _reap(sessions: set[int], before: set[int]) -> None:
     Parameters
     ----------
     sessions
-        Of the processes that were killed. Others ended by themselves, and their sessions are not known: what is dead
-        and of another session than this process is one of them.
+        Of the processes that were killed. Others end by themselves, and their sessions are not known: a child that
+        is ending, in another session than this process, is one of them.
     """
     deadline = time.monotonic() + _REAP_TIMEOUT_S
     mine = os.getsid(0)
     for child in psutil.Process().children():
         with contextlib.suppress(ProcessLookupError, ChildProcessError, psutil.NoSuchProcess):
             session = os.getsid(child.pid)
-            ended = child.status() == psutil.STATUS_ZOMBIE and session != mine and child.pid not in before
-            if session in sessions or ended:
+            is_orphan = session != mine and child.pid not in before
+            if session in sessions or (is_orphan and _is_ending(child)):
                 while not os.waitpid(child.pid, os.WNOHANG)[0] and time.monotonic() < deadline:
                     time.sleep(_POLL_S)
+
+
+def _is_ending(process: psutil.Process) -> bool:
+    """Whether a process has ended, or has given back its memory, where its command line was."""
+    try:
+        return not process.cmdline()
+    except psutil.ZombieProcess:
+        return True
 
 
 def _guard(folder: Path) -> None:

@@ -144,7 +144,7 @@ def test_if_every_run_failed_the_report_still_says_so(make_experiment: Experimen
 
 def test_no_run_at_all_is_said_in_one_line(tmp_path: Path) -> None:
     collect(tmp_path)
-    assert "there is nothing to compare" in finished(tmp_path)
+    assert "there is nothing to compare" in " ".join(finished(tmp_path).split())  # a long path breaks the line
     assert not (tmp_path / "report.md").exists()
 
 
