@@ -17,6 +17,7 @@ from metrics.collect.sampler import Sampler
 from serverless.functions.transfer import TransferError, deliver, fetch
 from serverless.storage import DirectorySettings, ObjectMissing, StoreError, open_store
 from tests.support.local_s3 import find_program, start_minio
+from tests.support.survivors import assert_ends
 from tests.support.tiers import starts
 
 PROGRAMS = ["minio", "juicefs"]
@@ -281,12 +282,7 @@ def test_the_server_ends_with_a_parent_that_is_killed(program, servers, tmp_path
         time.sleep(0.05)
     parent.kill()
     parent.communicate()
-    try:
-        gone, _ = psutil.wait_procs([child], timeout=10)
-        assert gone == [child] or child.status() == psutil.STATUS_ZOMBIE
-    finally:
-        if child.is_running():
-            child.kill()
+    assert_ends(child)
 
 
 @pytest.mark.server

@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from machine import tether
+from tests.support.survivors import assert_ends
 
 PARENT = """
 import subprocess, sys
@@ -29,12 +30,7 @@ def test_it_ends_when_its_parent_is_killed():
         time.sleep(0.01)
     parent.kill()
     parent.wait()
-    try:
-        gone, _ = psutil.wait_procs([child], timeout=10)
-        assert gone == [child] or child.status() == psutil.STATUS_ZOMBIE
-    finally:
-        if child.is_running():
-            child.kill()
+    assert_ends(child)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")

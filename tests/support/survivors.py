@@ -40,3 +40,13 @@ def marked(mark: str) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+def assert_ends(process: psutil.Process) -> None:
+    """Check that a process ends within ten seconds, also where nobody reaps it; end it if it does not."""
+    try:
+        gone, _ = psutil.wait_procs([process], timeout=10)
+        assert gone == [process] or process.status() == psutil.STATUS_ZOMBIE
+    finally:
+        if process.is_running():
+            process.kill()
