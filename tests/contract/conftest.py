@@ -66,8 +66,8 @@ def with_entry(code: bytes, entry: str, text: str) -> bytes:
     """The same zip with another program in it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(code)) as old, zipfile.ZipFile(buffer, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, text if name == entry else old.read(name))
+        for kept in old.infolist():  # with its date: another one would be other code
+            new.writestr(kept, text if kept.filename == entry else old.read(kept))
     return buffer.getvalue()
 
 
