@@ -73,15 +73,28 @@ def data_settings(config: ExperimentConfig) -> DataSettings:
     return DataSettings(cache=absolute(config.data.cache) or Path(), path=absolute(config.data.path))
 
 
-def workers(config: ExperimentConfig) -> int:
-    """Return how many clients may train at once."""
+def asked_workers(config: ExperimentConfig) -> int:
+    """Return how many clients may train at once by the configuration; it is part of a run's id."""
     return usable_cores() if config.workers is None else config.workers
+
+
+def workers(config: ExperimentConfig) -> int:
+    """Return how many clients train at once: a round cannot use more workers than it has clients."""
+    return min(asked_workers(config), config.clients_per_round)
 
 
 def in_flight(config: ExperimentConfig) -> int:
     """Return how many client invocations of a round may be outstanding at once."""
     waits = config.round_policy.name == "wait_all"
     return config.platform.in_flight or (workers(config) if waits else config.clients_per_round)
+
+
+def capped(config: ExperimentConfig) -> list[str]:
+    """Return the line that says so if more workers are asked for than a round can use; else nothing."""
+    used = workers(config)
+    if config.workers is None or config.workers == used:
+        return []
+    return [f"workers={config.workers}: a round has clients_per_round={used}, so that {used} workers are started"]
 
 
 def pool_memory_mb(config: ExperimentConfig) -> int:

@@ -15,7 +15,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from experiments.config.errors import ConfigError, did_you_mean
+from experiments.config.bounds import malformed
+from experiments.config.errors import ConfigError, brief, did_you_mean, wrong
 from experiments.config.overrides import PLATFORM_GROUP, CellOverrides, expand, groups, keys, parse
 from experiments.config.schema import CONFIGS, SCHEMA_NAME, ExperimentConfig
 from serverless.platforms.registry import platforms
@@ -27,6 +28,7 @@ _KINDS = {
     bool: "true or false",
     list[str]: "a list of names, such as [inprocess,flower]",
     list[int]: "a list of whole numbers, such as [0,1,2]",
+    list[list[float]]: "a list of pairs of numbers, such as [[128,0.2]]",
 }
 
 
@@ -77,6 +79,8 @@ def _compose(cell: CellOverrides) -> Cell:
         raise ConfigError(_explained(error, cell)) from error
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"{CONFIGS}/config.yaml does not begin with the schema in its defaults")
+    if problems := [wrong(key, value, f"must be {_kind(key)}") for key, value in malformed(config)]:
+        raise ConfigError(*problems)
     validate(config)
     return Cell(cell.name, config, _out(config, cell.name))
 
@@ -88,8 +92,17 @@ def _composed(words: tuple[str, ...]) -> DictConfig:
     composed = deepcopy(_composed_options(CONFIGS, options))
     for override in overrides:
         if override.key_or_group not in groups():
-            OmegaConf.update(composed, override.key_or_group, override.value())
+            _set(composed, override.key_or_group, override.value())
     return composed
+
+
+def _set(composed: DictConfig, key: str, value: object) -> None:
+    try:
+        OmegaConf.update(composed, key, value)
+    except OmegaConfBaseException as error:
+        if error.full_key:
+            raise
+        raise ConfigError(wrong(key, value, f"must be {_kind(key)}")) from error
 
 
 @lru_cache(maxsize=32)
@@ -123,7 +136,9 @@ def _explained(error: Exception, cell: CellOverrides) -> str:
         where = f"conf/exp/{experiment.partition('=')[2]}.yaml" if experiment else "the files in conf"
         return f"unknown key {key!r}{did_you_mean(key, keys())} in {where}"
     given = given or next((w.partition("=")[2] for w in cell.words if w.startswith(f"{key}=")), "")
-    return f"{key}={given}: must be {_kind(key)}" if given else f"{key}: {str(found.msg or found).splitlines()[0]}"
+    return (
+        f"{key}={brief(given)}: must be {_kind(key)}" if given else f"{key}: {str(found.msg or found).splitlines()[0]}"
+    )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

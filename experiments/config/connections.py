@@ -1,4 +1,4 @@
-"""Whether the addresses, authorities and credentials of a configuration can be used, and used safely.
+"""Whether the authorities and credentials of a configuration can be used, and used safely.
 
 A value that may be a credential in the wrong place is never repeated: what is refused here ends up on a terminal.
 """
@@ -9,29 +9,17 @@ import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from experiments.config.errors import wrong
 from experiments.config.schema import ExperimentConfig
 from machine.credentials import is_variable
-from serverless.platforms.registry import own_keys
 
 
 def access_problems(config: ExperimentConfig) -> Iterator[str]:
     """Yield a line for each key by which platform or store could not be reached, or not safely."""
     platform, store = config.platform, config.store
-    yield from _address("platform.api_host", platform.api_host)
-    if platform.api_host is not None and not platform.api_host.startswith(("https://", "http://")):
-        host = platform.api_host.rpartition("@")[2]
-        yield wrong("platform.api_host", host, "must begin with https:// (or http://, which protects nothing)")
     if platform.ca_file is not None and not platform.verify_tls:
         yield wrong("platform.verify_tls", False, "contradicts platform.ca_file; give one of them")
-    for key, address in (
-        ("store.endpoint", store.endpoint),
-        ("store.functions_endpoint", store.functions_endpoint),
-        *((f"platform.{key}", getattr(platform, key)) for key in own_keys() if key.endswith("_host")),
-    ):
-        yield from _address(key, address)
     for key, name in (
         ("platform.ca_file", platform.ca_file),
         ("store.ca_file", store.ca_file),
@@ -79,20 +67,6 @@ def register_problems(config: ExperimentConfig) -> Iterator[str]:
         return
     if url.get_backend_name() != register.name:
         yield wrong("register.url", url.render_as_string(), f"is for register={url.get_backend_name()}")
-
-
-def _address(key: str, address: str | None) -> Iterator[str]:
-    if address is not None and "@" in address:
-        yield f"{key}: an address must not contain credentials (NAME:SECRET@HOST); they come from the environment"
-    elif address is not None and not _has_possible_port(address):
-        yield wrong(key, address, "its port must be a number from 1 to 65535")
-
-
-def _has_possible_port(address: str) -> bool:
-    try:
-        return urlsplit(address if "//" in address else f"//{address}").port != 0  # none at all is the scheme's
-    except ValueError:
-        return False
 
 
 def _authorities(key: str, name: str | None) -> Iterator[str]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST = 100  # characters of a value that are shown
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be run; each problem is one line for people."""
@@ -24,10 +26,24 @@ def shown(value: object) -> str:
     ("'adamm'", 'null', '[flower,inprocess]')
     """
     if isinstance(value, str):
-        return repr(value)
+        return repr(brief(value))
     if isinstance(value, list):
-        return f"[{','.join(str(item) for item in value)}]"
-    return json.dumps(value, default=str)
+        return brief(f"[{','.join(str(item) for item in value)}]")
+    return brief(json.dumps(value, default=str))
+
+
+def brief(text: str) -> str:
+    """Return what somebody wrote as one short line of printable signs.
+
+    Examples
+    --------
+    >>> brief("a" * 500) == "a" * 100 + "... (500 characters)"
+    True
+    >>> brief("two" + chr(10) + "lines") == "two" + repr(chr(10))[1:-1] + "lines"
+    True
+    """
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def wrong(key: str, value: object, allowed: str) -> str:

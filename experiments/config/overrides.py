@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from omegaconf import OmegaConf
 
-from experiments.config.errors import ConfigError, did_you_mean, one_of, wrong
+from experiments.config.errors import ConfigError, brief, did_you_mean, one_of, wrong
 from experiments.config.schema import CONFIGS, ExperimentConfig, GroupConfig
 from experiments.config.sweep_table import CellTable, is_table
 from serverless.platforms.registry import platforms
@@ -165,7 +165,7 @@ def parse(word: str) -> Override:
         reason = str(error).splitlines()[0].removeprefix(f"Error parsing override '{word}'").strip()
         reason = f" ({reason})" if reason else ""
         raise ConfigError(
-            f"cannot read {word!r}{reason}: write key=value, such as clients=100; "
+            f"cannot read {brief(word)!r}{brief(reason)}: write key=value, such as clients=100; "
             f"""text with signs such as = or , in it needs quotes: 'data.path="a=b"'"""
         ) from None
 
@@ -179,7 +179,7 @@ def _problems(override: Override, multirun: bool) -> Iterator[str]:
     elif override.package is not None:
         yield f"{word!r}: a group cannot be put elsewhere with @; write {key}=..."
     elif key not in (*groups(), *keys()) and not _is_of_a_group(key):
-        yield f"unknown key {key!r}{did_you_mean(key, (*keys(), EXPERIMENT_GROUP))}; --help lists the keys"
+        yield f"unknown key {brief(key)!r}{did_you_mean(key, (*keys(), EXPERIMENT_GROUP))}; --help lists the keys"
     elif override.is_sweep_override() and not multirun:
         yield f"{word!r}: several values need -m, one run of the experiment for each; a list is written [a,b]"
     elif key in groups():

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from experiments.config.backend_settings import Placement, job_of, workers
+from experiments.config.backend_settings import Placement, asked_workers, job_of
 from experiments.config.backends import BACKENDS
 from experiments.config.schema import ExperimentConfig, TopologyConfig
 from task.job import FederatedJob
@@ -47,7 +47,7 @@ class RunPlan:
 
 def plan_runs(config: ExperimentConfig, out: Path) -> list[RunPlan]:
     """Return the runs of a valid configuration, seed by seed, so that backends are compared early."""
-    resolved = replace(config, workers=workers(config))
+    resolved = replace(config, workers=asked_workers(config))
     return [
         RunPlan(
             run_id=name,
@@ -75,7 +75,7 @@ def configuration_hash(config: ExperimentConfig, backend: str) -> str:
     Not in it: where results and data lie, the experiment's name, the settings of other backends, and choices that
     were added later, where they are as in every run before them.
     """
-    values = {**config.to_dict(), "workers": workers(config)}
+    values = {**config.to_dict(), "workers": asked_workers(config)}
     job = {
         key: value
         for key, value in job_of(config, seed=0).to_dict().items()

@@ -7,6 +7,7 @@ from dataclasses import field, make_dataclass
 from typing import Any, TypeVar
 
 from experiments.config.bounds import Count, Positive, Seconds
+from experiments.config.formats import HostPort
 from serverless.platforms.registry import own_keys
 
 Section = TypeVar("Section")
@@ -31,7 +32,9 @@ def with_platform_keys(section: type[Section]) -> type[Section]:
 
 
 def _bounded(key: str, kind: Any) -> Any:
-    """Return the type with the bounds of all such numbers; the platform itself may check narrower ones."""
+    """Return the type with the bounds of all such values; the platform itself may check narrower ones."""
+    if kind is str and key.endswith("_host"):
+        return HostPort
     return {int: Count, float: Seconds if key.endswith("_s") else Positive}.get(kind, kind)
 
 

@@ -26,6 +26,7 @@ from experiments.config.bounds import (
     above,
     between,
 )
+from experiments.config.formats import Bucket, Folder, HostPort, Namespace, Region, Url
 from experiments.config.platform_keys import drop_later_nulls, with_platform_keys
 from experiments.config.price_schema import BillingConfig, PricingConfig, VmConfig
 from task.job import OptimizerStatePolicy, PartitionScheme, SelectionPolicy
@@ -37,7 +38,6 @@ _BACKENDS = Must("not be empty, such as backends=[inprocess,flower]", bool)
 _SEEDS = Must("not be empty, such as seeds=[0,1,2]", bool)
 _32_BITS = Must("be numbers from 0 to 4,294,967,295", lambda seeds: all(0 <= seed < 2**32 for seed in seeds))
 _ONCE = Must("name each value once: the same one twice would be the same run twice", lambda of: len(set(of)) == len(of))
-_FOLDER = Must("be a plain name, for a folder", lambda name: name and "/" not in name and not name.startswith("."))
 _WORKERS = between(1, 1024)  # a process each
 _TARGET = between(0, 1, ", such as 0.95, or null for no target")
 _OF_A_CORE = above(0, 1, " (of a core), or null")
@@ -101,7 +101,7 @@ class PlatformConfig:
     """The FaaS platform; below, keys that all have. The own keys of others than the chosen one are null."""
 
     name: str = MISSING
-    api_host: str | None = MISSING
+    api_host: Url | None = MISSING
     auth_env: str = MISSING
     verify_tls: bool = MISSING
     ca_file: str | None = MISSING
@@ -122,10 +122,10 @@ class StoreConfig:
     """Where weights and data lie between functions; a key that the store does not use is null."""
 
     name: Annotated[str, OneOf(("directory", "minio"))] = MISSING
-    endpoint: str | None = None
-    functions_endpoint: str | None = None
-    bucket: str | None = None
-    region: str | None = None
+    endpoint: HostPort | None = None
+    functions_endpoint: HostPort | None = None
+    bucket: Bucket | None = None
+    region: Region | None = None
     secure: bool | None = None
     ca_file: str | None = None
     functions_ca_file: str | None = None
@@ -147,7 +147,7 @@ class GroupConfig:
     network_delay_s: Delay = 0.0
     cold_start_delay_s: Delay = 0.0
     pricing: str | None = None
-    api_host: str | None = None
+    api_host: Url | None = None
     auth_env: str | None = None
     ca_file: str | None = None
 
@@ -177,8 +177,8 @@ class ClusterConfig:
     name: Annotated[str, OneOf(("none", "kubernetes"))] = "none"
     context: str | None = None
     kubeconfig: str | None = None
-    namespace: str = "openwhisk"
-    store_namespace: str | None = None
+    namespace: Namespace = "openwhisk"
+    store_namespace: Namespace | None = None
     every_s: Seconds = 5.0
     timeout_s: Seconds = 5.0
 
@@ -205,7 +205,7 @@ class DataConfig:
 class ExperimentConfig:
     """Everything that an experiment is made of."""
 
-    experiment: Annotated[str, _FOLDER] = MISSING
+    experiment: Folder = MISSING
     backends: Annotated[list[str], _BACKENDS, _ONCE] = MISSING
     seeds: Annotated[list[int], _SEEDS, _32_BITS, _ONCE] = MISSING
     clients: Count = MISSING

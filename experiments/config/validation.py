@@ -8,7 +8,7 @@ from experiments.config.backend_settings import in_flight
 from experiments.config.backends import BACKENDS
 from experiments.config.bounds import bound_problems
 from experiments.config.connections import access_problems, register_problems
-from experiments.config.errors import ConfigError, one_of, wrong
+from experiments.config.errors import ConfigError, brief, one_of, wrong
 from experiments.config.fabric import fabric_problems
 from experiments.config.platform import FABRIC, platform_problems
 from experiments.config.schema import ExperimentConfig
@@ -21,6 +21,7 @@ from task.images.data_set import DataSet
 from task.models import MODELS
 
 FUNCTIONS = (*platforms(), FABRIC)  # backends that are functions
+_NEEDED_BY_MINIO = ("endpoint", "bucket", "region", "secure", "timeout_s", "retries")
 
 
 def validate(config: ExperimentConfig) -> None:
@@ -88,7 +89,7 @@ def _partition(config: ExperimentConfig) -> Iterator[str]:
         ("alpha", partition.alpha, "dirichlet"),
     ):
         if (value is None) == (partition.scheme == scheme):
-            only = f"is for partition={scheme}, and needed there; here partition.scheme={partition.scheme}"
+            only = f"is for partition={scheme}, and needed there; here partition.scheme={brief(partition.scheme)}"
             yield wrong(f"partition.{key}", value, only)
 
 
@@ -115,7 +116,7 @@ def _round_policy(config: ExperimentConfig) -> Iterator[str]:
         policies = [name for name in ROUND_POLICIES if key in policy_parameters(name)]
         if (value is None) == (chosen.name in policies):
             needed = " and ".join(f"round_policy={name}" for name in policies)
-            only = f"is for {needed}, and needed there; here round_policy.name={chosen.name}"
+            only = f"is for {needed}, and needed there; here round_policy.name={brief(chosen.name)}"
             yield wrong(f"round_policy.{key}", value, only)
         elif value is not None and key != "deadline_s" and value > most >= 1:
             yield wrong(f"round_policy.{key}", value, f"must be from 1 to clients_per_round={most}")
@@ -124,8 +125,9 @@ def _round_policy(config: ExperimentConfig) -> Iterator[str]:
 def _serverless(config: ExperimentConfig) -> Iterator[str]:
     platform, store = config.platform, config.store
     if store.name == "minio":
-        if not (store.endpoint and store.bucket):
-            yield wrong("store.endpoint", store.endpoint, "must be host:port of the server, and store.bucket a name")
+        for key in _NEEDED_BY_MINIO:
+            if getattr(store, key) is None:
+                yield wrong(f"store.{key}", None, "is needed with store=minio; see conf/store/minio.yaml")
     elif store.endpoint is not None:
         yield wrong("store.endpoint", store.endpoint, "is for store=minio; here store.name=directory")
     elif platform.api_host is not None:

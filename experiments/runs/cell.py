@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from experiments.config.backend_settings import data_settings
+from experiments.config.backend_settings import capped, data_settings
 from experiments.config.backends import BACKENDS
 from experiments.config.compose import Cell
 from experiments.config.connections import withheld
@@ -78,7 +78,7 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
     provenance = collect_provenance(CONFIGS.parent)
     result = CellResult()
     with locked(cell.out), StopRequest() as stop:
-        notes = arrange(cell.out, cell.config)
+        notes = [*capped(cell.config), *arrange(cell.out, cell.config)]
         try:
             with open_view(console, title(cell.config), plans) as view:
                 view.note(*notes)

@@ -75,7 +75,7 @@ def database_url(text: str, password_env: str | None = None) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise RegisterError(
             "the register's URL cannot be read: write sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
         ) from error
