@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from experiments.config.errors import ConfigError
-from experiments.config.overrides import keys, options
+from experiments.config.overrides import descriptions, keys
 
 if TYPE_CHECKING:
     from experiments.config.compose import Cell
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_intermixed_args(arguments)
     if not asked.overrides:
-        parser.print_help()
+        print(_overview())
         return WRONG
     try:
         return _run(asked)
@@ -41,14 +41,31 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.run",
-        description="Train the same federation on several systems, and compare their time, memory and cost.",
-        epilog=f"experiments: {', '.join(options('exp'))}\n\nkeys:\n  " + "\n  ".join(keys()),
+        description="Train the same federation on several systems; compare their time, memory, cost.",
+        epilog=f"{_experiments()}\n\nkeys:\n  " + "\n  ".join(keys()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as +exp=quickstart rounds=5")
     parser.add_argument("-m", "--multirun", action="store_true", help="sweep over values with commas")
     parser.add_argument("--show", action="store_true", help="print the resolved configuration and the runs; do nothing")
     return parser
+
+
+def _experiments() -> str:
+    """Return a line for each experiment."""
+    names = descriptions()
+    width = max(map(len, names))
+    return "experiments:\n" + "\n".join(f"  {name:<{width}}  {said}" for name, said in names.items())
+
+
+def _overview() -> str:
+    """Return what somebody sees who has not said what to run."""
+    begin = "python -m experiments.run +exp="
+    return (
+        f"Which experiment? Such as: {begin}quickstart\n\n{_experiments()}\n\n"
+        f"Change any choice:  {begin}quickstart rounds=5\n"
+        "--show prints what would be run, --help lists all keys; more in docs/usage.md."
+    )
 
 
 def _run(asked: argparse.Namespace) -> int:

@@ -124,6 +124,25 @@ def options(group: str) -> tuple[str, ...]:
 
 
 @cache
+def descriptions() -> dict[str, str]:
+    """Return what each experiment is about, in half a line: how the text in its file begins, up to a full stop."""
+    files = {name: CONFIGS / EXPERIMENT_GROUP / f"{name}.yaml" for name in options(EXPERIMENT_GROUP)}
+    return {name: _first_clause(path.read_text(encoding="utf-8")) for name, path in files.items()}
+
+
+def _first_clause(text: str) -> str:
+    """Return how the comment of an experiment's file begins, after the command that runs it.
+
+    Examples
+    --------
+    >>> _first_clause("# @package _global_\\n# python -m ...\\n#\\n# Two systems, one\\n# cell: slow.\\ndefaults:")
+    'Two systems, one cell'
+    """
+    comment = text.partition("\n#\n")[2].partition("\ndefaults")[0].replace("\n#", "").removeprefix("# ")
+    return re.split(r"[.:;](?:\s|$)", comment, maxsplit=1)[0]
+
+
+@cache
 def groups() -> tuple[str, ...]:
     """Return the groups of configuration files."""
     return tuple(sorted(path.name for path in CONFIGS.iterdir() if path.is_dir()))

@@ -102,9 +102,15 @@ def busy(share: Median) -> str:
 
 
 def notes_on_costs(frames: Tables) -> list[str]:
-    """Return how the costs are to be read, where the prices are from, and what is not in them."""
+    """Return how the costs are to be read."""
     cost = frames.get(COST)
-    return [] if cost is None or cost.empty else [*_rules(cost), *_sources(cost), *_gaps(frames, cost)]
+    return [] if cost is None or cost.empty else [*_rules(cost), *_memory(frames, cost)]
+
+
+def sources_of_costs(frames: Tables) -> list[str]:
+    """Return where the prices are from, and what is not in the costs."""
+    cost = frames.get(COST)
+    return [] if cost is None or cost.empty else [*_sources(cost), *_gaps(frames, cost)]
 
 
 def _rules(cost: pd.DataFrame) -> Iterator[str]:
@@ -135,16 +141,23 @@ def _gaps(frames: Tables, cost: pd.DataFrame) -> Iterator[str]:
     unknown = cost[cost["usd"].isna()]
     for item, rows in unknown.groupby("item", sort=False):
         yield f"Not in the sums, because no price was seen: {item} ({', '.join(rows['pricing'].unique())})."
-    calls = frames["invocations"].merge(frames["runs"][["run_id", "platform"]], on="run_id", suffixes=("_call", ""))
-    calls = calls[calls["platform"].notna() & (calls["function"] == "client")]
-    limit = cost["memory_mb"].min() * 2**20
-    if (calls["worker_peak_rss_bytes"] > limit).any():
-        peak = write(float(calls["worker_peak_rss_bytes"].max()), "bytes")
-        yield f"Functions used up to {peak}: with {cost['memory_mb'].min():g} MB they would have been killed."
-    first = calls[calls["server_round"] == 1]
+    first = _calls(frames).query("server_round == 1")
     cold = int(first["is_cold"].eq(True).sum())
     if 0 < cold < len(first):
         yield (
             f"{cold} of {len(first)} client functions of first rounds started cold; where all run at once, every one "
             "does, which is not in the sums."
         )
+
+
+def _memory(frames: Tables, cost: pd.DataFrame) -> Iterator[str]:
+    peaks = _calls(frames)["worker_peak_rss_bytes"]
+    if (peaks > cost["memory_mb"].min() * 2**20).any():
+        peak = write(float(peaks.max()), "bytes")
+        yield f"Functions used up to {peak}: with {cost['memory_mb'].min():g} MB they would have been killed."
+
+
+def _calls(frames: Tables) -> pd.DataFrame:
+    """Return the invocations of clients' functions."""
+    calls = frames["invocations"].merge(frames["runs"][["run_id", "platform"]], on="run_id", suffixes=("_call", ""))
+    return calls[calls["platform"].notna() & (calls["function"] == "client")]

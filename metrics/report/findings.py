@@ -12,7 +12,8 @@ from metrics.analysis.kpis import per_run, per_system
 from metrics.analysis.labels import FIRST_K, common_label, label_runs
 from metrics.analysis.statistics import FEWEST
 from metrics.collect.tables import Tables
-from metrics.report.cost_tables import break_even_lines, notes_on_costs
+from metrics.report.answer import Answer, answer
+from metrics.report.cost_tables import break_even_lines, notes_on_costs, sources_of_costs
 from metrics.report.difference_tables import paired_tests
 from metrics.report.system_tables import one_row_each, side_by_side
 from metrics.report.table import Table
@@ -41,6 +42,10 @@ class Findings:
         A line for each run that did not end well.
     notes
         The rules by which the tables are to be read, those that matter for these runs.
+    sources
+        Where the prices are from, and what is not in the costs: for the report, too long for a terminal.
+    answer
+        Who won.
     """
 
     title: str
@@ -50,6 +55,8 @@ class Findings:
     agreements: tuple[tuple[str, bool | None], ...]
     unfinished: tuple[str, ...]
     notes: tuple[str, ...]
+    sources: tuple[str, ...]
+    answer: Answer
 
 
 def find(frames: Tables) -> Findings:
@@ -64,6 +71,8 @@ def find(frames: Tables) -> Findings:
         agreements=(*agreement_lines(agreements(frames)), *consistency_lines(frames)),
         unfinished=tuple(_unfinished(runs)),
         notes=(*_notes(runs), *rules, *break_even_lines(frames), *notes_on_costs(frames)),
+        sources=tuple(sources_of_costs(frames)),
+        answer=answer(runs),
     )
 
 
@@ -95,11 +104,11 @@ def _notes(runs: pd.DataFrame) -> list[str]:
         if most >= FEWEST
         else f"below n = {FEWEST} no 95 % interval of a median exists, and none is given"
     )
-    lines = [
-        f"n: finished runs, one per seed. Values are medians over them; {interval}.",
-        "First round: includes what of a start is not in the set-up. Functions start in it, pools and nodes before.",
-        "Later rounds: all rounds of a run except the first; their phases are shares of their total time.",
-    ]
+    lines = [f"n: finished runs, one per seed. Values are medians over them; {interval}."]
+    if finished["platform"].notna().any():
+        lines.append("First round: includes the start of functions; pools and nodes start in the set-up.")
+    if finished["warm_rounds"].gt(0).any():
+        lines.append("Later rounds: all rounds of a run except the first; phases are shares of their total time.")
     if finished["overhead"].notna().any():
         lines.append("Over inprocess: later rounds, divided by the bare loop's of the same seed and number of workers.")
     if runs["first_k"].notna().any():

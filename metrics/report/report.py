@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from metrics.collect.cost_table import COST
@@ -13,6 +15,7 @@ from metrics.collect.tables import Tables, load
 from metrics.plots import NoDataError
 from metrics.plots.draw import draw
 from metrics.report import markdown
+from metrics.report.answer import next_step
 from metrics.report.difference_tables import TITLE as TESTED
 from metrics.report.findings import Findings, find
 from metrics.report.terminal import show_table
@@ -45,19 +48,27 @@ def finish(out: Path, console: Console, command: str | None = None, *, figures: 
         console.print(Text(f"No run has left a row in {out}: there is nothing to compare.", style="yellow"))
         return
     findings = find(frames)
-    show(findings, console)
-    drawn = _draw(out, frames, console) if figures else []
     report = out / REPORT
+    show(findings, console, ahead(findings, frames, out, command))
+    drawn = _draw(out, frames, console) if figures else []
     report.write_text(markdown.render(findings, frames, drawn, out, command), encoding="utf-8")
     _show_files(
         out, report, drawn, console, "none" if figures else "none; the same command with figures=true draws them"
     )
 
 
-def show(findings: Findings, console: Console) -> None:
-    """Print what an experiment found."""
+def ahead(findings: Findings, frames: Tables, out: Path, command: str | None) -> list[tuple[str, str]]:
+    """Return what most readers want to know, each with its label: the answer, where the report is, what to do next."""
+    following, why = next_step(frames["runs"], findings.answer, out, command)
+    return [("answer", findings.answer.text), ("report", str(out / REPORT)), ("next", f"{why}:\n        {following}")]
+
+
+def show(findings: Findings, console: Console, first: Sequence[tuple[str, str]] = ()) -> None:
+    """Print what an experiment found, with some labelled lines ahead of its tables."""
     console.print()
     console.print(Text.assemble((findings.title, "bold"), f": {findings.learnt}"))
+    if first:
+        _show_ahead(first, console)
     for cell, table in findings.compared:
         show_table(table, cell, console)
     if findings.tested is not None:
@@ -68,6 +79,17 @@ def show(findings: Findings, console: Console) -> None:
         console.print(Text(line, style="red"))
     for line in findings.notes:
         console.print(Text(line, style="dim"))
+
+
+def _show_ahead(lines: Sequence[tuple[str, str]], console: Console) -> None:
+    """Print labelled lines; only the first, a sentence, is broken: paths and commands are copied."""
+    for place, (label, text) in enumerate(lines):
+        if place:
+            console.print(Text.assemble((f"{label:<8}", "bold"), text), soft_wrap=True)
+        else:
+            grid = RichTable.grid(padding=(0, 2))
+            grid.add_row(Text(label, style="bold"), Text(text))
+            console.print(grid)
 
 
 def _draw(out: Path, frames: Tables, console: Console) -> list[Path]:

@@ -27,7 +27,7 @@ def side_by_side(summary: pd.DataFrame) -> Table:
     """
     systems = [row for _, row in summary.iterrows()]
     runs = ("runs (n)", *(_count(row) for row in systems))
-    split = [(f"  {group}", *(_part(row, group) for row in systems)) for group in GROUPS]
+    split = [(f"  {group}", *(_part(row, group) for row in systems)) for group in GROUPS if _takes_time(group, systems)]
     learning, rounds, resources, run, cost = (_section(name, systems) for name in get_args(Section))
     header = ("", *(str(row["system"]) for row in systems))
     return Table(header, ((runs, *learning), (*rounds, *split), resources, run, cost))
@@ -47,12 +47,16 @@ def one_row_each(summary: pd.DataFrame) -> Table:
 
 
 def _section(name: str, systems: Sequence[pd.Series[Any]]) -> tuple[tuple[str, ...], ...]:
-    """Return a row for each KPI of a section; costs that nobody has are left out."""
+    """Return a row for each KPI of a section; what was measured for no system is left out."""
     return tuple(
         (kpi.title, *(_value(row, kpi.column) for row in systems))
         for kpi in KPIS
-        if kpi.section == name and (name != "cost" or any(row[kpi.column].n for row in systems))
+        if kpi.section == name and any(row[kpi.column].n for row in systems)
     )
+
+
+def _takes_time(group: str, systems: Sequence[pd.Series[Any]]) -> bool:
+    return any(pd.isna(row[group]) or row[group] != 0 for row in systems)
 
 
 def _value(row: pd.Series[Any], column: str) -> str:

@@ -210,19 +210,30 @@ def test_the_command_line_ends_at_once_with_code_2_one_line_and_no_traces(words,
     assert list(Path(tmp_path).iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [[], ["--help"]])
-def test_help_lists_experiments_and_keys(words, capsys):
+def test_help_lists_experiments_and_keys(capsys):
     from experiments.run import main
 
-    if words:
-        with pytest.raises(SystemExit) as caught:
-            main(words)
-        assert caught.value.code == 0
-    else:
-        assert main(words) == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
     said = capsys.readouterr().out
     assert "quickstart" in said
     assert "optimizer.learning_rate" in said
+
+
+def test_without_arguments_each_experiment_has_a_line_that_fits_and_no_key_is_listed(capsys):
+    from experiments.config.overrides import descriptions, options
+    from experiments.run import main
+
+    assert main([]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert len(lines) < 24
+    assert tuple(descriptions()) == options("exp")
+    for name, said in descriptions().items():
+        assert len(said.split()) >= 3  # each file says what it is about
+        assert sum(line.split() == [name, *said.split()] for line in lines) == 1
+    assert "learning_rate" not in " ".join(lines)
 
 
 def test_show_does_nothing_but_print(capsys, tmp_path, monkeypatch):
