@@ -13,7 +13,7 @@ from pathlib import Path
 
 from experiments.config.errors import ConfigError, one_of
 from metrics.analysis.loading import MixedTablesError, load_all
-from metrics.collect.tables import SchemaVersionError
+from metrics.collect.tables import TableError
 from metrics.plots import FIGURES, FORMATS, PNG, NoDataError
 from metrics.plots.draw import ALL, draw
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         order = parse(sys.argv[1:] if arguments is None else arguments)
         drawn = draw(order.out, load_all(order.folders, mixed=order.mixed), order.names, order.formats)
-    except (ConfigError, FileNotFoundError, NoDataError, MixedTablesError, SchemaVersionError) as error:
+    except (ConfigError, FileNotFoundError, NoDataError, MixedTablesError, TableError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for path in drawn.files:

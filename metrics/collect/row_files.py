@@ -22,6 +22,10 @@ from metrics.collect.schema import PROVIDER_STARTS, READABLE, defaults, new_name
 RUNS = "runs"  # the folder of an experiment that has a folder for each of its runs
 
 
+class RowsError(ValueError):
+    """A file of rows with a line that is none."""
+
+
 def append(directory: Path, *rows: Row) -> None:
     """Append rows of one kind to their table in a run's folder, and force them to disk."""
     path, lines = _lines(directory, rows)
@@ -64,10 +68,38 @@ def read_rows(path: Path, row: type[Row]) -> pa.Table:
     """Read a file of rows of one kind; a last line that a kill cut short is left out.
 
     Rows of an older schema version become rows of today's; columns that they lack have their default value.
+
+    Raises
+    ------
+    RowsError
+        If a line is no row, names the line.
     """
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    whole = text[: text.rfind("\n") + 1].splitlines()
-    return pa.Table.from_pylist([_up_to_date(json.loads(line), row) for line in whole], schema=schema(row))
+    data = path.read_bytes() if path.exists() else b""
+    lines = data[: data.rfind(b"\n") + 1].splitlines()
+    try:
+        return _table(lines, row)
+    except Exception as error:  # JSON, Arrow and Python each have their own for a value that does not fit
+        number = next((number for number, line in enumerate(lines, 1) if not _is_row(line, row)), len(lines))
+        raise RowsError(
+            f"{path}, line {number}: is no row of the table {table_name(row)} ({type(error).__name__}: {error}); "
+            "no run writes such a line: restore the file, or delete the line if its row may be missing"
+        ) from error
+
+
+def _is_row(line: bytes, row: type[Row]) -> bool:
+    try:
+        _table([line], row)
+    except Exception:  # see read_rows
+        return False
+    return True
+
+
+def _table(lines: Sequence[bytes], row: type[Row]) -> pa.Table:
+    table = pa.Table.from_pylist([_up_to_date(json.loads(line), row) for line in lines], schema=schema(row))
+    missing = [column.name for column in table.schema if not column.nullable and table[column.name].null_count]
+    if missing:
+        raise ValueError(f"{missing[0]} has no value")
+    return table
 
 
 def _up_to_date(values: dict[str, Any], row: type[Row]) -> dict[str, Any]:

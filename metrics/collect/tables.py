@@ -23,7 +23,11 @@ from metrics.collect.schema import PROVIDER_STARTS, READABLE, defaults, new_name
 Tables = Mapping[str, pd.DataFrame]
 
 
-class SchemaVersionError(ValueError):
+class TableError(ValueError):
+    """A file of a collected table that is something else, or damaged."""
+
+
+class SchemaVersionError(TableError):
     """Tables of a schema version that this code does not read, whose columns may mean something else."""
 
 
@@ -63,6 +67,8 @@ def load(experiment: Path, *, any_version: bool = False) -> dict[str, pd.DataFra
     ------
     FileNotFoundError
         If the folder holds no collected tables.
+    TableError
+        If a file is no such table.
     SchemaVersionError
         If a table is of a schema version that is not in :data:`metrics.collect.schema.READABLE`.
     """
@@ -73,7 +79,7 @@ def load(experiment: Path, *, any_version: bool = False) -> dict[str, pd.DataFra
             f"results/quickstart, in which `python -m experiments.run` has finished"
         )
     names = [*TABLES, *([COST] if (experiment / f"{COST}.parquet").exists() else [])]
-    frames = {name: pd.read_parquet(experiment / f"{name}.parquet") for name in names}
+    frames = {name: _read(experiment / f"{name}.parquet") for name in names}
     if not any_version:
         _check_versions(experiment, frames)
     return {name: _up_to_date(name, frame) for name, frame in frames.items()}
@@ -82,6 +88,18 @@ def load(experiment: Path, *, any_version: bool = False) -> dict[str, pd.DataFra
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table, by column name."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(path)
+        frame["schema_version"].isin(READABLE)
+    except Exception as error:  # Arrow and pandas pass on those of every layer of the format
+        raise TableError(
+            f"{path} is no table of an experiment, or is damaged ({type(error).__name__}: {error}); make it again from "
+            "the run folders beside it, by python -m experiments.run with the same arguments"
+        ) from error
+    return frame
 
 
 def _up_to_date(name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from serverless.emulator.containers.http_container import Request
 
+_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -19,6 +21,11 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
+
+
+def whole(text: str) -> int | None:
+    """Return a number that is written in digits alone, at most 15 of them; ``None`` for anything else."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

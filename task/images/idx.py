@@ -52,7 +52,10 @@ def decode(data: bytes | mmap.mmap, where: str) -> NDArray[np.uint8]:
         raise DataError(
             f"{where}: is {state}: {len(data)} bytes, expected {expected} for the shape {shape} in its header"
         )
-    return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
+    except ValueError as error:  # more dimensions than NumPy has, or an empty array of astronomic ones
+        raise DataError(f"{where}: the shape {shape} in its header is no array's: {error}") from error
 
 
 def encode(array: NDArray[np.uint8]) -> bytes:

@@ -57,6 +57,26 @@ def test_so_is_one_for_the_other_kind_of_platform(name, tmp_path):
     assert not home.exists()
 
 
+def unreadable(kind):
+    """A zip whose entry wants a password, is packed in an unknown way, or wants a zip of the far future."""
+    data = bytearray(base64.b64decode(evil("a")))
+    entry = data.index(b"PK\x01\x02")
+    data[entry + {"password": 8, "packing": 10, "version": 6}[kind]] = {"password": 1, "packing": 77, "version": 99}[
+        kind
+    ]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["password", "packing", "version"])
+def test_a_zip_that_cannot_be_unpacked_is_refused_and_not_an_error_of_the_server(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="no zip that can be unpacked"):
+        http_container.unpack(unreadable(kind), tmp_path, "__main__.py")
+    code = {"code": base64.b64encode(unreadable(kind)).decode(), "binary": True}
+    status, answer = action_proxy.ActionProxy().init({"value": code})
+    assert (status, answer["error"][:31]) == (502, "The action failed to generate o")
+
+
 def test_a_link_in_a_zip_does_not_become_one(tmp_path, monkeypatch):
     """A link that leads out, and a file that would be written through it."""
     buffer = io.BytesIO()
@@ -135,6 +155,18 @@ def test_arrays_with_objects_in_them_are_refused_and_nothing_runs(tmp_path, monk
     with pytest.raises(DataError):
         read_npz(buffer.getvalue(), "here", MNIST.parts)
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_zip_of_something_else_than_arrays_is_refused():
+    buffer = io.BytesIO()
+    names = [part.npz_key for part in MNIST.parts]
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in ("images", "labels", *names):
+            archive.writestr(f"{name}.npy", b"no array")
+    with pytest.raises(CorruptData, match="not arrays of uint8"):
+        unpack_images(buffer.getvalue())
+    with pytest.raises(DataError, match="an entry is no array"):
+        read_npz(buffer.getvalue(), "here", MNIST.parts)
 
 
 def test_archives_are_unpacked_nowhere_else():

@@ -49,7 +49,7 @@ class ActionProxy:
         os.environ.update(value.get("env", {}))
         try:
             source = _write_source(value["code"], binary=value.get("binary", False))
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zipfile passes on those of the operating system and of every compression
             print(error, file=sys.stderr)
             return 502, {"error": "The action failed to generate or locate a binary. See logs for details."}
         try:

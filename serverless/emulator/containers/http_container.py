@@ -18,7 +18,7 @@ from serverless.emulator.containers.host import ContainerHost
 from serverless.emulator.containers.workload import Limits, Workload
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|k|M|G|)")
+_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(Ki|Mi|Gi|k|M|G|)")
 _NOT_FORWARDED = frozenset({"host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
 _SET_ANEW = _NOT_FORWARDED | {"content-length", "content-encoding", "date", "server"}
 LOG_BYTES = 1 << 16  # of a container's output, kept until its next request, for the server's own log
@@ -165,8 +165,10 @@ def unpack(code: bytes, folder: Path, needed: str) -> None:
             if needed not in archive.namelist():
                 raise ValueError(f"the zip does not include {needed}")
             archive.extractall(folder)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"the code is no zip: {error}") from error
+    except ValueError:
+        raise
+    except Exception as error:  # zipfile passes on those of the operating system and of every compression
+        raise ValueError(f"the code is no zip that can be unpacked: {error}") from error
 
 
 def mebibytes(quantity: str) -> int:

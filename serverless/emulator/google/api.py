@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from serverless.emulator.google.functions import Functions, GoogleError
-from serverless.emulator.rest import Handler, forwarded, reply
+from serverless.emulator.rest import Handler, forwarded, reply, whole
 from serverless.emulator.settings import MIB
 from serverless.emulator.shared import Shared
 
@@ -61,7 +61,9 @@ async def _authenticate(request: web.Request, handler: Handler) -> web.StreamRes
     if request.path.startswith("/upload/"):
         return await handler(request)
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    right = scheme == "Bearer" and hmac.compare_digest(given.encode(), request.app[AUTH].encode())
+    right = scheme == "Bearer" and hmac.compare_digest(
+        given.encode(errors="surrogateescape"), request.app[AUTH].encode()
+    )
     if not right and request.path.startswith("/run/"):
         return web.Response(status=401 if given else 403, text=_FORBIDDEN, content_type="text/html")
     if not right:
@@ -119,10 +121,11 @@ async def _get(request: web.Request) -> web.Response:
 async def _list(request: web.Request) -> web.Response:
     functions = request.app[FUNCTIONS].list(request.match_info["parent"])
     size, start = request.query.get("pageSize", ""), request.query.get("pageToken", "0")
-    if not start.isdecimal():
+    first = whole(start)
+    if first is None:
         raise GoogleError("INVALID_ARGUMENT", "The page token is invalid.")
-    end = int(start) + min(int(size) if size.isdecimal() and int(size) else _PAGE, _PAGE)
-    page = {"functions": functions[int(start) : end]}
+    end = first + min(whole(size) or _PAGE, _PAGE)
+    page = {"functions": functions[first:end]}
     return reply(page | ({"nextPageToken": str(end)} if end < len(functions) else {}))
 
 

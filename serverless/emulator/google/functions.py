@@ -17,11 +17,16 @@ from serverless.emulator.containers.http_container import Reply, Request, Servic
 from serverless.emulator.containers.pool import ContainerPool, PoolClosedError
 from serverless.emulator.containers.workload import Limits, next_revision
 from serverless.emulator.google.instance import FrameworkContainer
+from serverless.emulator.rest import whole
 from serverless.emulator.settings import EmulatorSettings
 
 BUCKET = "embedded-sources"
 _ID = re.compile(r"[a-z][a-z0-9-]{2,61}[a-z0-9]")
 _TIMEOUT_MAX_S = 3600
+_OBJECTS: dict[str, Any] = {  # of a function's resource: where an object is expected, or nothing
+    "buildConfig": {"source": {"storageSource": {}}},
+    "serviceConfig": {"environmentVariables": {}},
+}
 _CODES = {"INVALID_ARGUMENT": (3, 400), "NOT_FOUND": (5, 404), "ALREADY_EXISTS": (6, 409)}
 
 
@@ -90,6 +95,7 @@ class Functions:
         GoogleError
             If the request is not valid. If the function exists already, the operation reports it.
         """
+        _check(body, _OBJECTS)
         name = f"{parent}/functions/{function_id}"
         if not _ID.fullmatch(function_id):
             raise GoogleError("INVALID_ARGUMENT", f"functionId {function_id!r}: 4-63 characters of /[a-z][0-9]-/")
@@ -103,8 +109,9 @@ class Functions:
         Raises
         ------
         GoogleError
-            404 if there is no such function.
+            404 if there is no such function; 400 for a body that is no function's.
         """
+        _check(body, _OBJECTS)
         changed = {key: dict(value) if isinstance(value, dict) else value for key, value in self.get(name).items()}
         given = [path.split(".") for path in mask.split(",") if path] or [[key] for key in body]
         for path in given:
@@ -175,7 +182,10 @@ class Functions:
         code = self._sources.get(str(source.get("object", "")).removesuffix(".zip"))
         if source.get("bucket") != BUCKET or code is None:
             raise ValueError(f"there is no source at {source}")
-        timeout_s, memory_mb = int(config.get("timeoutSeconds", 60)), mebibytes(config.get("availableMemory", "256M"))
+        timeout_s, memory_mb = (
+            _whole(config, "timeoutSeconds", 60),
+            mebibytes(str(config.get("availableMemory", "256M"))),
+        )
         if not 1 <= timeout_s <= _TIMEOUT_MAX_S:
             raise ValueError(f"timeoutSeconds {timeout_s}: from 1 to {_TIMEOUT_MAX_S}")
         if memory_mb > self._settings.pool_memory_mb:
@@ -189,9 +199,9 @@ class Functions:
             limits=Limits(timeout_s * 1000, memory_mb, 1),
             revision=revision,
             source=folder,
-            max_instances=int(config.get("maxInstanceCount", 100)),
+            max_instances=_whole(config, "maxInstanceCount", 100),
             environment={
-                **config.get("environmentVariables", {}),
+                **_texts(config.get("environmentVariables") or {}),
                 "FUNCTION_TARGET": str(build.get("entryPoint") or function_id),
             },
         )
@@ -208,10 +218,35 @@ class Functions:
         return started
 
 
+def _check(body: Mapping[str, Any], objects: Mapping[str, Any]) -> None:
+    """Refuse a body with something else where an object belongs."""
+    for key, inner in objects.items():
+        value = body.get(key)
+        if value is not None and not isinstance(value, dict):
+            raise GoogleError("INVALID_ARGUMENT", f"Invalid value at '{key}': an object is expected")
+        _check(value or {}, inner)
+
+
+def _whole(config: Mapping[str, Any], name: str, default: int) -> int:
+    """Return a whole number, which proto3's JSON may write as a text."""
+    number = whole(str(config.get(name, default)))
+    if number is None:
+        raise ValueError(f"{name} is no whole number")
+    return number
+
+
+def _texts(values: Mapping[str, Any]) -> Mapping[str, str]:
+    if not all(isinstance(value, str) for value in values.values()):
+        raise ValueError("environmentVariables must map texts to texts")
+    return values
+
+
 def _copy(path: list[str], body: Mapping[str, Any], changed: dict[str, Any]) -> None:
     *parents, last = path
     for key in parents:
         body, changed = body.get(key) or {}, changed.setdefault(key, {})
+        if not isinstance(body, dict) or not isinstance(changed, dict):
+            raise GoogleError("INVALID_ARGUMENT", f"Invalid field in the update mask: {'.'.join(path)!r}")
     if last in body:
         changed[last] = body[last]
     else:

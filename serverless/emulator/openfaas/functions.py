@@ -20,7 +20,7 @@ from serverless.emulator.containers.pool import ContainerPool, PoolClosedError
 from serverless.emulator.containers.workload import Limits, next_revision
 from serverless.emulator.openfaas.replica import WatchdogContainer
 from serverless.emulator.openfaas.watchdog_config import duration_s
-from serverless.emulator.rest import ApiError
+from serverless.emulator.rest import ApiError, whole
 from serverless.emulator.settings import EmulatorSettings
 
 NAMESPACE = "openfaas-fn"
@@ -160,9 +160,9 @@ class Functions:
         if not image.startswith(IMAGES) or not re.fullmatch(r"[0-9a-f]{64}", folder.name) or not folder.is_dir():
             raise ApiError(400, f"unable to pull image: {image!r}: this gateway has the images that were sent to it")
         labels = _texts(body, "labels")
-        maximum = labels.get("com.openfaas.scale.max", str(_SCALE_MAX))
-        if not maximum.isdecimal() or int(maximum) < 1:
-            raise ApiError(400, f"validation failed: com.openfaas.scale.max: {maximum!r} is no count of replicas")
+        maximum = whole(labels.get("com.openfaas.scale.max", str(_SCALE_MAX)))
+        if not maximum:
+            raise ApiError(400, "validation failed: com.openfaas.scale.max is no count of replicas")
         environment = _texts(body, "envVars")
         if body.get("envProcess"):
             environment["fprocess"] = str(body["envProcess"])
@@ -172,7 +172,7 @@ class Functions:
             limits=Limits(round(duration_s(environment.get("exec_timeout", "")) * 1000), self._memory_mb(body), 1),
             revision=next_revision(),
             source=folder,
-            max_instances=int(maximum),
+            max_instances=maximum,
             environment=environment,
         )
 

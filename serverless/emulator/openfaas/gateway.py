@@ -65,7 +65,7 @@ async def _authenticate(request: web.Request, handler: Handler) -> web.StreamRes
     if request.path.startswith(("/system/", "/embedded/")):
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         expected = base64.b64encode(request.app[AUTH].encode())
-        if scheme != "Basic" or not hmac.compare_digest(given.encode(), expected):
+        if scheme != "Basic" or not hmac.compare_digest(given.encode(errors="surrogateescape"), expected):
             headers = {"WWW-Authenticate": 'Basic realm="Restricted"'}
             return web.Response(status=401, text="invalid credentials", headers=headers)
     return await handler(request)

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.collect.row_files import append, read_run
+from metrics.collect.row_files import RowsError, append, read_run
 from metrics.collect.row_types import TABLES, SampleRow
 from metrics.collect.schema import schema
-from metrics.collect.tables import collect, load
+from metrics.collect.tables import TableError, collect, load
 
 Makers = dict[str, Callable[..., Any]]
 
@@ -99,8 +99,30 @@ def test_a_run_without_rows_has_an_empty_table(tmp_path: Path) -> None:
 
 def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, row_makers: Makers) -> None:
     append(tmp_path, row_makers["rounds"](updates="ten"))
-    with pytest.raises(pa.ArrowInvalid, match="ten"):
+    with pytest.raises(RowsError, match=r"rounds\.jsonl, line 1: is no row of the table rounds .*ten"):
         read_run(tmp_path, "rounds")
+
+
+@pytest.mark.parametrize(
+    "line", ["[]", "7", "{}", "{", "[" * 100_000, '{"server_round": 1e400}', '{"run_id": "\\ud800"}', "\udcff"]
+)
+def test_a_line_that_is_no_row_is_named(line: str, tmp_path: Path, row_makers: Makers) -> None:
+    append(tmp_path, row_makers["rounds"](), row_makers["rounds"]())
+    path = tmp_path / "rounds.jsonl"
+    path.write_bytes(path.read_bytes() + line.encode(errors="surrogateescape") + b"\n" + path.read_bytes())
+    with pytest.raises(RowsError, match=r"rounds\.jsonl, line 3: is no row of the table rounds"):
+        read_run(tmp_path, "rounds")
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"a,b\n1,2\n", "other"])
+def test_a_file_that_is_no_table_is_named(data: bytes | str, make_experiment: Callable[..., Path]) -> None:
+    path = make_experiment() / "rounds.parquet"
+    if isinstance(data, bytes):
+        path.write_bytes(data)
+    else:
+        pq.write_table(pa.table({"other": [1]}), path)
+    with pytest.raises(TableError, match=r"rounds\.parquet is no table of an experiment"):
+        load(path.parent)
 
 
 def test_collected_tables_hold_all_runs_in_both_files(make_experiment: Callable[..., Path]) -> None:

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,6 +38,13 @@ def test_another_type_of_file_is_refused(array, position, difference):
     data[position] ^= difference
     with pytest.raises(DataError, match="no IDX file of unsigned bytes"):
         decode(bytes(data), "file")
+
+
+@pytest.mark.parametrize("sides", [[1] * 70, [0] + [2**32 - 1] * 4], ids=["too many dimensions", "too large ones"])
+def test_a_shape_that_no_array_can_have_is_refused(sides):
+    header = bytes([0, 0, 8, len(sides)]) + b"".join(side.to_bytes(4, "big") for side in sides)
+    with pytest.raises(DataError, match=r"the-file: the shape .* is no array's"):
+        decode(header + bytes(math.prod(sides)), "the-file")
 
 
 def test_the_header_is_the_one_of_the_original_files():

@@ -18,7 +18,7 @@ from serverless.emulator.openwhisk.api.common import (
 )
 from serverless.emulator.openwhisk.entities import NAMESPACE
 from serverless.emulator.openwhisk.names import check_name
-from serverless.emulator.rest import ApiError, reply
+from serverless.emulator.rest import ApiError, reply, whole
 
 _ACTIVATION_ID = "x-openwhisk-activation-id"
 _HTTP_STATUS = {SUCCESS: 200, APPLICATION_ERROR: 502, DEVELOPER_ERROR: 502}
@@ -90,11 +90,12 @@ async def _invoke(request: web.Request) -> web.Response:
 def _wait_s(request: web.Request) -> float:
     maximum_ms = int(request.app[CONTROLLER].settings.blocking_wait_s * 1000)
     text = request.query.get("timeout", str(maximum_ms))
-    if not text.isdecimal() or not 0 < int(text) <= maximum_ms:
+    wait_ms = whole(text)
+    if wait_ms is None or not 0 < wait_ms <= maximum_ms:
         raise ApiError(
             400, messages.malformed_query("timeout", f"Timeout must be number of milliseconds up to {maximum_ms}.")
         )
-    return int(text) / 1000
+    return wait_ms / 1000
 
 
 def _answer(activation: Activation, *, bare_result: bool) -> web.Response:

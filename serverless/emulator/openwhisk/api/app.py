@@ -66,6 +66,8 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as error:
         message = _MESSAGE_OF_STATUS.get(error.status, error.reason)
         response = _error(error.status, message, transaction_id)
+    except ConnectionError:  # the client is gone, nobody waits for an answer
+        raise
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         response = _error(500, messages.INTERNAL, transaction_id)
