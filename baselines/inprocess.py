@@ -6,8 +6,9 @@ lower bound that the overhead of every other backend is compared with.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,14 +22,14 @@ from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_types import InvocationRow
 from metrics.collect.rows import controller_row, round_row, with_work
-from task.aggregation import StreamingAverage
+from task.aggregation import Aggregation
 from task.data import DataSettings, Images, load_images
 from task.engines.engine import engine_name, load_engine
 from task.engines.runtime import ONE_THREAD
 from task.evaluation import Evaluation, evaluate
 from task.job import FederatedJob
 from task.selection import select_clients
-from task.weights import Weights, dumps, loads, sha256
+from task.weights import CorruptWeights, Stamp, Weights, dumps, read, sha256
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,7 @@ def _round(
 
     probe = Probe()
     with clock.phase("aggregate"), probe.phase("aggregate"):
-        average = StreamingAverage()
-        for answer in answers:
-            average.add(loads(answer.weights), answer.num_examples)
-        weights = average.result()
+        weights = aggregate(job, server_round, weights, answers)
         changed = {answer.client_id: state for answer in answers if (state := answer.optimizer_state) is not None}
         states.update(changed)
     with clock.phase("evaluate"), probe.phase("evaluate"):
@@ -130,6 +128,28 @@ def _round(
     recorder.checkpoint(server_round, dumps(weights), changed)
     recorder.round(row, rows)
     return weights, evaluation
+
+
+def aggregate(job: FederatedJob, server_round: int, weights: Weights, answers: Iterable[Answer]) -> Weights:
+    """Make the next global weights of the answers, in ascending client order.
+
+    Raises
+    ------
+    CorruptWeights
+        If an update must not enter, and says whose it is. The bare loop has no second attempt: it would fail alike.
+    """
+    aggregation = Aggregation(job, weights)
+    for answer in answers:
+        stamp = Stamp(server_round, answer.client_id, 1, answer.num_examples)
+        try:
+            if not math.isfinite(answer.train_loss):
+                raise CorruptWeights(f"its train_loss is {answer.train_loss} (the client's training diverged)")
+            aggregation.add(read(answer.weights, weights, stamp=stamp), answer.num_examples)
+        except CorruptWeights as error:
+            raise CorruptWeights(
+                f"round {server_round}: the update of client {answer.client_id} is refused: {error}"
+            ) from error
+    return aggregation.result()
 
 
 def _arrival(future: Future[Answer]) -> _Arrived:

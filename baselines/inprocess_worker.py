@@ -12,7 +12,7 @@ from task.engines.engine import engine_name, load_engine
 from task.job import FederatedJob
 from task.partition import Partition, make_partition
 from task.training import local_update
-from task.weights import dumps, loads
+from task.weights import Stamp, dumps, loads
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def train_client(
         state = None if optimizer_state is None else loads(optimizer_state)
     update = local_update(job, client_id, server_round, start_weights, images, labels, state, probe)
     with probe.phase("store"):
-        encoded = dumps(update.weights)
+        encoded = dumps(update.weights, Stamp(server_round, client_id, 1, update.num_examples))
         kept = None if update.optimizer_state is None else dumps(update.optimizer_state)
     return Answer(client_id, encoded, kept, update.num_examples, update.train_loss, probe.report())

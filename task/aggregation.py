@@ -1,71 +1,71 @@
-"""Federated averaging (McMahan et al. 2017), one update at a time.
+"""The aggregation of a round: what every backend does with updates, in ascending client order.
 
-    w_{t+1} = sum_k n_k w_k / sum_k n_k
-
-The sum is taken in float64 and in the order in which updates are added, and rounded to float32 once at the end. Every
-backend adds in ascending client order, so the average does not depend on who finished first.
+Each is checked, and handed to the job's strategy (:mod:`task.strategies`).
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from task.job import FederatedJob
+from task.models import weights_like
+from task.strategies import strategy_of
+from task.weights import CorruptWeights, Weights, check, distance
 
-from task.weights import Weights, check
 
-
-class StreamingAverage:
-    """Averages any number of updates in the memory of one.
+class Aggregation:
+    """Makes the next global weights of a round's updates.
 
     Parameters
     ----------
-    like
-        Weights with the names and shapes that every update must have; ``None``: those of the first one.
-
-    Examples
-    --------
-    >>> average = StreamingAverage()
-    >>> average.add({"w": np.float32([0.0])}, num_examples=1)
-    >>> average.add({"w": np.float32([4.0])}, num_examples=3)
-    >>> average.result()["w"]
-    array([3.], dtype=float32)
+    job
+        The strategy, the model, and the bound of updates.
+    start
+        The global weights that the clients began with; ``None``: not known, which only a job without a bound allows.
     """
 
-    def __init__(self, like: Weights | None = None) -> None:
+    def __init__(self, job: FederatedJob, start: Weights | None) -> None:
+        if start is None and job.max_update_norm is not None:
+            raise ValueError("an update's size cannot be held to max_update_norm without the round's global weights")
         self.num_examples = 0
         self.updates = 0
-        self._like: Weights = like or {}
-        self._sums: dict[str, NDArray[np.float64]] = {}
+        self._like = start if start is not None else weights_like(job.model)
+        self._bound, self._strategy = job.max_update_norm, strategy_of(job.strategy)
+        self._name = job.strategy.name
 
-    def add(self, weights: Weights, num_examples: int) -> None:
-        """Add one client's update with its weight.
+    def add(self, update: Weights, num_examples: int) -> None:
+        """Add one client's weights.
 
         Raises
         ------
         CorruptWeights
-            If the update is not finite or has other arrays than it must; it is not added.
+            If they are not finite, have other arrays than they must, or are too far away from the global weights. They
+            are not added.
         ValueError
             If ``num_examples`` is not positive.
         """
         if num_examples <= 0:
             raise ValueError(f"num_examples={num_examples}: an update must stand for at least one example")
-        self._like = self._like or weights
-        check(weights, like=self._like)
-        if not self.updates:
-            self._sums = {name: np.zeros(array.shape, np.float64) for name, array in weights.items()}
-        for name, array in weights.items():
-            self._sums[name] += np.multiply(array, num_examples, dtype=np.float64)
+        check(update, self._like)
+        if self._bound is not None and (norm := distance(update, self._like)) > self._bound:
+            raise CorruptWeights(
+                f"its norm is {norm:.4g}, more than max_update_norm={self._bound:g}: the distance from the global "
+                "weights that it was trained from (L2)"
+            )
+        self._strategy.add(update, num_examples)
         self.num_examples += num_examples
         self.updates += 1
 
     def result(self) -> Weights:
-        """Return the average, as float32.
+        """Return the next global weights, as float32.
 
         Raises
         ------
         ValueError
-            If nothing was added.
+            If there are fewer updates than the strategy needs.
         """
         if not self.updates:
             raise ValueError("no update to average: every client of the round failed")
-        return {name: (total / self.num_examples).astype(np.float32) for name, total in self._sums.items()}
+        if self.updates < self._strategy.least_updates:
+            raise ValueError(
+                f"strategy={self._name} needs {self._strategy.least_updates} updates, but there are {self.updates}"
+            )
+        return self._strategy.result()

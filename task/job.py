@@ -14,6 +14,7 @@ OptimizerName = str  # a key of task.engines.optimizers.OPTIMIZERS
 PartitionScheme = Literal["shards", "iid", "dirichlet"]
 OptimizerStatePolicy = Literal["reset", "keep"]
 SelectionPolicy = Literal["random", "fixed", "fastest_mix"]
+MAX_UPDATE_NORM = 1000.0  # by default; what honest updates reach is in docs/strategies.md
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,26 @@ class PartitionSpec:
     scheme: PartitionScheme = "shards"
     shards_per_client: int = 2
     alpha: float = 0.5
+
+
+@dataclass(frozen=True)
+class StrategySpec:
+    """How the updates of a round become the next global weights.
+
+    Parameters
+    ----------
+    name
+        A key of :data:`task.strategies.STRATEGIES`.
+    beta
+        Used by ``trimmed_mean`` only: the share of the updates that is left out at each end.
+    f, m
+        Used by ``krum`` only: how many clients of a round may be poisoned, and how many updates are averaged.
+    """
+
+    name: str = "fedavg"
+    beta: float | None = None
+    f: int | None = None
+    m: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +83,11 @@ class FederatedJob:
         decided by the job alone (see :mod:`serverless.rounds.selectors`).
     data_set
         Which images, by their name in :data:`task.data.DATA_SETS`.
+    strategy
+        How updates become the next global weights.
+    max_update_norm
+        The largest L2 norm of an update's difference from the global weights that it was trained from; a larger one is
+        refused as corrupt. ``None``: there is no bound.
     seed
         Decides the partition, the initial weights, the selection and the batch order.
     """
@@ -79,6 +105,8 @@ class FederatedJob:
     partition: PartitionSpec = field(default_factory=PartitionSpec)
     selection: SelectionPolicy = "random"
     data_set: str = "mnist"
+    strategy: StrategySpec = field(default_factory=StrategySpec)
+    max_update_norm: float | None = MAX_UPDATE_NORM
     seed: int = 0
 
     def reached(self, test_accuracy: float) -> bool:
@@ -110,4 +138,5 @@ class FederatedJob:
         TypeError
             If ``values`` has a key that a job does not have.
         """
-        return cls(**{**values, "partition": PartitionSpec(**values["partition"])})
+        strategy = StrategySpec(**values.get("strategy", {}))
+        return cls(**{**values, "partition": PartitionSpec(**values["partition"]), "strategy": strategy})

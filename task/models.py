@@ -77,6 +77,11 @@ def parameter_shapes(model: ModelName) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def weights_like(model: ModelName) -> Weights:
+    """Return arrays of the model's names and shapes that take no memory."""
+    return {name: np.broadcast_to(np.float32(0), shape) for name, shape in parameter_shapes(model).items()}
+
+
 def initial_weights(model: ModelName, seed: int) -> Weights:
     """Draw the weights that every backend starts from.
 

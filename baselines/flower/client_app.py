@@ -32,6 +32,7 @@ from task.engines.engine import engine_name, load_engine
 from task.job import FederatedJob
 from task.partition import Partition, make_partition
 from task.training import local_update
+from task.weights import Stamp
 
 PARTITION = "partition-id"  # Flower's own key: a simulated node has it, a SuperNode gets it by --node-config
 
@@ -77,7 +78,8 @@ def _train(message: Message, context: Context, probe: Probe) -> RecordDict:
         arrays = to_record(update.weights)
         if update.optimizer_state is not None:
             context.state[OPTIMIZER] = to_record(update.optimizer_state)
-    return success(arrays, update.num_examples, update.train_loss, probe.report())
+    stamp = Stamp(server_round, client_id, 1, update.num_examples)
+    return success(arrays, stamp, update.train_loss, probe.report())
 
 
 def _client_id(context: Context) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,11 +11,15 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from metrics.collect.probe import WorkReport
-from task.weights import Weights
+from task.weights import CorruptWeights, Stamp, Weights, check, compare, described
 
 ARRAYS, METRICS, CONFIG, REPORT, OPTIMIZER = "arrays", "metrics", "config", "report", "optimizer"
 WANTED = "wanted"  # in a query: the names of what is asked for
-NUM_EXAMPLES, TRAIN_LOSS, SERVER_ROUND = "num-examples", "train-loss", "server-round"
+NUM_EXAMPLES, TRAIN_LOSS, SERVER_ROUND, CLIENT_ID = "num-examples", "train-loss", "server-round", "client-id"
+CORRUPT_UPDATE, RUBBISH_ANSWER = "corrupt update", "rubbish answer"  # as functions' are called
+_NPY_HEADER_BYTES = 1024  # of one array in NumPy's format; it takes 128
+_MOST_CHARACTERS = 10_000  # of a remote traceback
+_SHOWN = 200
 
 
 def to_record(weights: Weights) -> ArrayRecord:
@@ -22,9 +27,33 @@ def to_record(weights: Weights) -> ArrayRecord:
     return ArrayRecord({name: Array(np.asarray(array, order="C")) for name, array in weights.items()})
 
 
-def to_weights(record: ArrayRecord) -> Weights:
-    """Decode Flower's arrays."""
-    return {name: array.numpy() for name, array in record.items()}
+def to_weights(record: ArrayRecord, like: Weights | None = None) -> Weights:
+    """Decode Flower's arrays.
+
+    Parameters
+    ----------
+    like
+        Arrays of the names, shapes and type that are expected: nothing else is decoded. ``None``: from whom anything
+        is taken.
+
+    Raises
+    ------
+    CorruptWeights
+        If there are other arrays, or a value that is not finite.
+    """
+    if like is None:
+        return {name: array.numpy() for name, array in record.items()}
+    found = {name: described(array.dtype, array.shape) for name, array in record.items()}
+    compare(found, like)
+    for name, array in record.items():
+        if len(array.data) > like[name].nbytes + _NPY_HEADER_BYTES:
+            raise CorruptWeights(f"{name} has {len(array.data)} bytes: {like[name].nbytes} were expected")
+    try:
+        weights = {name: array.numpy() for name, array in record.items()}
+    except (ValueError, TypeError, EOFError, OSError, RecursionError, SyntaxError) as error:
+        raise CorruptWeights(f"an array cannot be decoded ({type(error).__name__})") from error
+    check(weights, like)
+    return weights
 
 
 def size_bytes(record: ArrayRecord) -> int:
@@ -55,9 +84,9 @@ class Answer:
     error: str | None = None
 
 
-def success(arrays: ArrayRecord, num_examples: int, train_loss: float, work: WorkReport) -> RecordDict:
+def success(arrays: ArrayRecord, stamp: Stamp, train_loss: float, work: WorkReport) -> RecordDict:
     """Return the content of a client's answer."""
-    metrics = MetricRecord({NUM_EXAMPLES: num_examples, TRAIN_LOSS: train_loss})
+    metrics = MetricRecord({**_stamped(stamp), TRAIN_LOSS: train_loss})
     report = ConfigRecord({"work": json.dumps(work.to_dict())})
     return RecordDict({ARRAYS: arrays, METRICS: metrics, REPORT: report})
 
@@ -68,26 +97,51 @@ def failure(error_kind: str, error: str, work: WorkReport) -> RecordDict:
     return RecordDict({REPORT: ConfigRecord(dict(values))})
 
 
-def read_answer(client_id: int, reply: Message | None, timeout_s: float) -> Answer:
-    """Read the answer of one client; ``None`` is a client that did not answer within ``timeout_s``."""
+def _stamped(stamp: Stamp) -> dict[str, int]:
+    return {NUM_EXAMPLES: stamp.num_examples, SERVER_ROUND: stamp.server_round, CLIENT_ID: stamp.client_id}
+
+
+def read_answer(stamp: Stamp, reply: Message | None, timeout_s: float) -> Answer:
+    """Read the answer of one client, which may have sent anything.
+
+    Parameters
+    ----------
+    stamp
+        What the client was asked for: its update must say the same.
+    reply
+        ``None``: the client did not answer within ``timeout_s``.
+    """
+    client_id = stamp.client_id
     if reply is None:
         return Answer(
             client_id, error_kind="timeout", error=f"no answer within flower.round_timeout_s={timeout_s:g} seconds"
         )
     if reply.has_error():
         kind = f"flower error {reply.error.code}"
-        return Answer(client_id, error_kind=kind, error=reply.error.reason)
-    content = reply.content
-    report = content.config_records[REPORT]
+        return Answer(client_id, error_kind=kind, error=str(reply.error.reason)[:_MOST_CHARACTERS])
+    try:
+        return _read(stamp, reply.content)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        return Answer(client_id, error_kind=RUBBISH_ANSWER, error=f"{type(error).__name__}: {error}"[:_SHOWN])
+
+
+def _read(stamp: Stamp, content: RecordDict) -> Answer:
+    client_id, report = stamp.client_id, content.config_records[REPORT]
     work = WorkReport.from_dict(json.loads(cast(str, report["work"])))
     if "error" in report:
-        kind, error = cast(str, report["error_kind"]), cast(str, report["error"])
+        kind, error = str(report["error_kind"])[:_SHOWN], str(report["error"])[-_MOST_CHARACTERS:]
         return Answer(client_id, work=work, error_kind=kind, error=error)
     metrics = content.metric_records[METRICS]
+    loss = float(cast(float, metrics[TRAIN_LOSS]))
+    wrong = [f"{key} is not {value}" for key, value in _stamped(stamp).items() if metrics.get(key) != value]
+    if wrong:
+        return Answer(client_id, work=work, error_kind=CORRUPT_UPDATE, error=", ".join(wrong))
+    if not math.isfinite(loss):
+        return Answer(client_id, work=work, error_kind=CORRUPT_UPDATE, error=f"{TRAIN_LOSS} is {loss}: it diverged")
     return Answer(
         client_id,
         arrays=content.array_records[ARRAYS],
-        num_examples=int(cast(int, metrics[NUM_EXAMPLES])),
-        train_loss=float(cast(float, metrics[TRAIN_LOSS])),
+        num_examples=stamp.num_examples,
+        train_loss=loss,
         work=work,
     )

@@ -13,6 +13,7 @@ from flwr.serverapp import Grid
 
 from baselines.flower.messages import OPTIMIZER, WANTED, to_record, to_weights
 from baselines.flower.plan import Plan
+from task.engines.optimizers import state_like
 from task.weights import dumps, loads
 
 
@@ -33,10 +34,15 @@ def fetch_states(grid: Grid, nodes: Mapping[int, int], plan: Plan) -> dict[int, 
     ------
     RuntimeError
         If a client does not answer in time, or has none.
+    CorruptWeights
+        If a state is not one of the job's optimizer.
     """
+    like = state_like(plan.job.model, plan.job.optimizer)
     wanted = RecordDict({WANTED: ConfigRecord({OPTIMIZER: True})})
     answers = _ask(grid, dict.fromkeys(nodes, wanted), nodes, plan)
-    return {client: dumps(to_weights(answer.content.array_records[OPTIMIZER])) for client, answer in answers.items()}
+    return {
+        client: dumps(to_weights(answer.content.array_records[OPTIMIZER], like)) for client, answer in answers.items()
+    }
 
 
 def give_states(grid: Grid, states: Mapping[int, bytes], nodes: Mapping[int, int], plan: Plan) -> None:

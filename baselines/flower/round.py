@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 
 from baselines.flower.message_times import Postmarks
-from baselines.flower.messages import ARRAYS, CONFIG, SERVER_ROUND, Answer, read_answer, size_bytes
+from baselines.flower.messages import (
+    ARRAYS,
+    CONFIG,
+    CORRUPT_UPDATE,
+    SERVER_ROUND,
+    Answer,
+    read_answer,
+    size_bytes,
+    to_weights,
+)
 from baselines.flower.plan import Plan
 from machine.clocks import now
 from metrics.collect.phases import RoundClock
 from metrics.collect.row_types import InvocationRow
 from metrics.collect.rows import with_work
+from task.aggregation import Aggregation
 from task.selection import select_clients
+from task.weights import CorruptWeights, Stamp, Weights
 
 
 class ClientFailed(RuntimeError):  # noqa: N818 - reads as the fact that it states
@@ -35,12 +46,15 @@ class Round:
         Client id -> node that has this client's partition.
     marks
         The messages of the round and their times.
+    num_examples
+        Of each client, by its id: an update must stand for exactly these.
     """
 
     plan: Plan
     server_round: int
     nodes: Mapping[int, int]
     marks: Postmarks
+    num_examples: tuple[int, ...]
     clock: RoundClock = field(default_factory=RoundClock)
     answers: list[Answer] = field(default_factory=list)
 
@@ -65,10 +79,26 @@ class Round:
         answered_at = now()
         timeout_s = self.plan.round_timeout_s
         self.answers = [
-            read_answer(client, self.marks.replies.get(self.nodes[client]), timeout_s) for client in self.clients
+            read_answer(self._stamp(client), self.marks.replies.get(self.nodes[client]), timeout_s)
+            for client in self.clients
         ]
         works = [answer.work for answer in self.answers if answer.work]
         self.clock.add_fan_out(self.fan_out_at, answered_at, works, sent_at=self.marks.sent_at or answered_at)
+
+    def _stamp(self, client: int) -> Stamp:
+        return Stamp(self.server_round, client, 1, self.num_examples[client])
+
+    def aggregate(self, weights: Weights) -> Aggregation:
+        """Take the updates in ascending client order, whoever answered first; one that must not enter has failed."""
+        aggregation = Aggregation(self.plan.job, weights)
+        for index, answer in enumerate(self.answers):
+            if answer.arrays is None or answer.num_examples is None:
+                continue
+            try:
+                aggregation.add(to_weights(answer.arrays, weights), answer.num_examples)
+            except CorruptWeights as error:
+                self.answers[index] = replace(answer, error_kind=CORRUPT_UPDATE, error=str(error))
+        return aggregation
 
     def refuse_failures(self) -> None:
         """End the run at a failed client: an average without it would be another learning task.

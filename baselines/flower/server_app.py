@@ -20,6 +20,7 @@ from machine.files import write_whole
 from metrics.collect.recorder import Recorder
 from task.data import load_images
 from task.engines.engine import engine_name, load_engine
+from task.partition import make_partition
 from task.weights import dumps
 
 _POLL_S = 0.1
@@ -57,7 +58,8 @@ def _serve(grid: Grid, plan: Plan) -> None:
     if states:
         with recorder.setup("give the nodes the states that they had"):
             give_states(grid, states, nodes, plan)
-    strategy = OrderedFedAvg(plan, nodes, dataset, recorder)
+    num_examples = tuple(map(len, make_partition(plan.job, dataset.train_labels).indices))
+    strategy = OrderedFedAvg(plan, nodes, dataset, num_examples, recorder)
     weights = strategy.learn(grid, weights, rounds_left(plan.job, point))
     _leave(plan, FINAL_WEIGHTS, dumps(weights))
 

@@ -14,14 +14,13 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from baselines.flower.message_times import postmark
-from baselines.flower.messages import ARRAYS, NUM_EXAMPLES, Answer, to_record, to_weights
+from baselines.flower.messages import ARRAYS, NUM_EXAMPLES, to_record
 from baselines.flower.optimizer_states import fetch_states
 from baselines.flower.plan import Plan
 from baselines.flower.round import Round
 from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
 from metrics.collect.rows import controller_row, round_row
-from task.aggregation import StreamingAverage
 from task.data import Images
 from task.evaluation import evaluate
 from task.weights import Weights, dumps, sha256
@@ -42,13 +41,23 @@ class OrderedFedAvg(FedAvg):
         Client id -> node that has this client's partition.
     dataset
         The test images.
+    num_examples
+        Of each client, by its id.
     recorder
         Gets a row per round and client, and a checkpoint.
     """
 
-    def __init__(self, plan: Plan, nodes: Mapping[int, int], dataset: Images, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        nodes: Mapping[int, int],
+        dataset: Images,
+        num_examples: tuple[int, ...],
+        recorder: Recorder,
+    ) -> None:
         super().__init__(fraction_evaluate=0.0, weighted_by_key=NUM_EXAMPLES, arrayrecord_key=ARRAYS)
         self._plan, self._nodes, self._dataset, self._recorder = plan, dict(nodes), dataset, recorder
+        self._num_examples = num_examples
         self._weights: Weights = {}
         self._rounds_before = 0
 
@@ -77,25 +86,28 @@ class OrderedFedAvg(FedAvg):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> list[Message]:
         """Open the round: a message with the global weights to each of its clients."""
-        self._round = Round(self._plan, self._rounds_before + server_round, self._nodes, self._marks)
+        number = self._rounds_before + server_round
+        self._round = Round(self._plan, number, self._nodes, self._marks, self._num_examples)
         return self._round.open(arrays, config)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Average the updates in ascending client order, whoever answered first."""
+        """Make the next global weights of the updates."""
         self._round.collect()
+        self._probe = Probe()
         try:
             self._round.refuse_failures()
+            with self._round.clock.phase("aggregate"), self._probe.phase("aggregate"):
+                aggregation = self._round.aggregate(self._weights)
+                self._round.refuse_failures()
+                self._weights = aggregation.result()
         except Exception:
             self._recorder.invocations(self._round.invocations())
             raise
-        self._probe = Probe()
-        with self._round.clock.phase("aggregate"), self._probe.phase("aggregate"):
-            self._weights, num_examples = average(self._round.answers)
         with self._round.clock.phase("publish"):
             arrays = to_record(self._weights)
-        return arrays, MetricRecord({NUM_EXAMPLES: num_examples})
+        return arrays, MetricRecord({NUM_EXAMPLES: aggregation.num_examples})
 
     def _evaluate(self, server_round: int, _arrays: ArrayRecord) -> MetricRecord | None:
         """Evaluate the global model, and close the round; Flower calls it for the initial weights as round 0."""
@@ -127,12 +139,3 @@ class OrderedFedAvg(FedAvg):
         if self._plan.job.optimizer_state != "keep":
             return {}
         return fetch_states(self._grid, {client: self._nodes[client] for client in self._round.clients}, self._plan)
-
-
-def average(answers: Iterable[Answer]) -> tuple[Weights, int]:
-    """Average successful answers in the order given; return the average and the number of examples."""
-    total = StreamingAverage()
-    for answer in answers:
-        assert answer.arrays is not None and answer.num_examples is not None
-        total.add(to_weights(answer.arrays), answer.num_examples)
-    return total.result(), total.num_examples

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from baselines.flower.settings import FlowerSettings, check
 from experiments.config.errors import ConfigError
 from experiments.config.platform import absolute, platform_settings
-from experiments.config.schema import ClusterConfig, ExperimentConfig, StoreConfig
+from experiments.config.schema import UNLIMITED, ClusterConfig, ExperimentConfig, StoreConfig
 from experiments.config.topology import invoker_spec, invokers_mb
 from machine.resources import usable_cores, usable_memory_bytes
 from serverless.platforms.protocol import FunctionSpec
@@ -22,6 +22,7 @@ from task.job import (
     PartitionScheme,
     PartitionSpec,
     SelectionPolicy,
+    StrategySpec,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
             **{key: value for key, value in asdict(config.partition).items() if key != "scheme" and value is not None},
         ),
         data_set=config.data.name,
+        strategy=StrategySpec(**asdict(config.strategy)),
+        max_update_norm=None if config.max_update_norm == UNLIMITED else float(config.max_update_norm),
         seed=seed,
     )
 

@@ -7,6 +7,7 @@ registered elsewhere, are in :mod:`experiments.config.validation`. Hydra needs t
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -29,10 +30,11 @@ from experiments.config.bounds import (
 from experiments.config.formats import Bucket, Folder, HostPort, Namespace, Region, Url
 from experiments.config.platform_keys import drop_later_nulls, with_platform_keys
 from experiments.config.price_schema import BillingConfig, PricingConfig, VmConfig
-from task.job import OptimizerStatePolicy, PartitionScheme, SelectionPolicy
+from task.job import MAX_UPDATE_NORM, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf"
 SCHEMA_NAME = "schema"
+UNLIMITED = "unlimited"  # max_update_norm without a bound; YAML takes "off" for false
 
 _BACKENDS = Must("not be empty, such as backends=[inprocess,flower]", bool)
 _SEEDS = Must("not be empty, such as seeds=[0,1,2]", bool)
@@ -41,7 +43,19 @@ _ONCE = Must("name each value once: the same one twice would be the same run twi
 _WORKERS = between(1, 1024)  # a process each
 _TARGET = between(0, 1, ", such as 0.95, or null for no target")
 _OF_A_CORE = above(0, 1, " (of a core), or null")
+_BETA = Must("be from 0 to below 0.5: what is left out at both ends", lambda beta: 0 <= beta < 0.5)
+_NORM = Must(
+    f"be a number above 0 and at most 1e+30, or {UNLIMITED} for no bound",
+    lambda norm: norm == UNLIMITED or 0 < _number(norm) <= 1e30,
+)
 _GRANT = between(1, WEEK_S, " seconds: a presigned URL is valid for 7 days at most")  # AWS Signature Version 4
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 @dataclass
@@ -66,6 +80,16 @@ class PartitionConfig:
     scheme: Annotated[str, OneOf(get_args(PartitionScheme))] = MISSING
     shards_per_client: Count | None = None
     alpha: Positive | None = None
+
+
+@dataclass
+class StrategyConfig:
+    """How updates become the next global weights; a key that the strategy does not use is null."""
+
+    name: str = "fedavg"  # older results know no other
+    beta: Annotated[float, _BETA] | None = None
+    f: Annotated[int, between(0, 1_000_000)] | None = None
+    m: Count | None = None
 
 
 @dataclass
@@ -212,6 +236,7 @@ class ExperimentConfig:
     clients_per_round: Count = MISSING
     rounds: Count = MISSING
     target_accuracy: Annotated[float, _TARGET] | None = MISSING
+    max_update_norm: Annotated[str, _NORM] = f"{MAX_UPDATE_NORM:g}"  # a number, or the name of none
     batch_size: Count = MISSING
     local_epochs: Count = MISSING
     optimizer_state: Annotated[str, OneOf(get_args(OptimizerStatePolicy))] = MISSING
@@ -224,6 +249,7 @@ class ExperimentConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     partition: PartitionConfig = field(default_factory=PartitionConfig)
+    strategy: StrategyConfig = field(default_factory=StrategyConfig)
     round_policy: RoundPolicyConfig = field(default_factory=RoundPolicyConfig)
     topology: TopologyConfig = field(default_factory=TopologyConfig)
     platform: PlatformConfig = field(default_factory=PlatformConfig)

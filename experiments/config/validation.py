@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from experiments.config.backend_settings import in_flight
 from experiments.config.backends import BACKENDS
@@ -18,7 +18,9 @@ from serverless.rounds import ROUND_POLICIES, policy_parameters
 from task.data import DATA_SETS
 from task.engines.optimizers import OPTIMIZERS
 from task.images.data_set import DataSet
+from task.job import StrategySpec
 from task.models import MODELS
+from task.strategies import STRATEGIES, strategy_of, strategy_parameters
 
 FUNCTIONS = (*platforms(), FABRIC)  # backends that are functions
 _NEEDED_BY_MINIO = ("endpoint", "bucket", "region", "secure", "timeout_s", "retries")
@@ -45,6 +47,7 @@ def _registered(config: ExperimentConfig) -> Iterator[str]:
         ("data.name", config.data.name, DATA_SETS),
         ("model.name", config.model.name, MODELS),
         ("optimizer.name", config.optimizer.name, OPTIMIZERS),
+        ("strategy.name", config.strategy.name, STRATEGIES),
         ("round_policy.name", config.round_policy.name, ROUND_POLICIES),
     )
     for key, name, registry in names:
@@ -68,6 +71,7 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
     if config.data.name in DATA_SETS:
         yield from _dealt(config, DATA_SETS[config.data.name])
     yield from _round_policy(config)
+    yield from _strategy(config)
     others = [backend for backend in config.backends if backend not in FUNCTIONS]
     if config.selection == "fastest_mix" and others:
         allowed = f"depends on how long functions took, so that {' and '.join(others)} cannot do the same; "
@@ -110,16 +114,48 @@ def _dealt(config: ExperimentConfig, data_set: DataSet) -> Iterator[str]:
 
 def _round_policy(config: ExperimentConfig) -> Iterator[str]:
     chosen, most = config.round_policy, config.clients_per_round
-    for key, value in vars(chosen).items():
-        if key == "name":
-            continue
-        policies = [name for name in ROUND_POLICIES if key in policy_parameters(name)]
-        if (value is None) == (chosen.name in policies):
-            needed = " and ".join(f"round_policy={name}" for name in policies)
-            only = f"is for {needed}, and needed there; here round_policy.name={brief(chosen.name)}"
-            yield wrong(f"round_policy.{key}", value, only)
-        elif value is not None and key != "deadline_s" and value > most >= 1:
+    yield from _parameters("round_policy", chosen, {name: policy_parameters(name) for name in ROUND_POLICIES})
+    for key in ("k", "min_updates"):
+        value = getattr(chosen, key)
+        if value is not None and chosen.name in ROUND_POLICIES and value > most >= 1:
             yield wrong(f"round_policy.{key}", value, f"must be from 1 to clients_per_round={most}")
+
+
+def _strategy(config: ExperimentConfig) -> Iterator[str]:
+    chosen = config.strategy
+    wanted = {name: strategy_parameters(name) for name in STRATEGIES}
+    yield from (problems := list(_parameters("strategy", chosen, wanted)))
+    if problems or chosen.name not in STRATEGIES or any(bound_problems(chosen)):
+        return
+    needs, updates = strategy_of(StrategySpec(**vars(chosen))).least_updates, _least_updates(config)
+    if needs > updates:
+        given = "".join(f", {key}={getattr(chosen, key)}" for key in strategy_parameters(chosen.name))
+        allowed = f"{given[2:]} needs {needs} updates a round or more, but a round may have only {updates}"
+        yield wrong("strategy.name", chosen.name, f"{allowed} (clients_per_round, and round_policy with functions)")
+
+
+def _least_updates(config: ExperimentConfig) -> int:
+    """Return the fewest updates that a round is closed with."""
+    policy = config.round_policy
+    early = policy.k or policy.min_updates if set(FUNCTIONS).intersection(config.backends) else None
+    return min(config.clients_per_round, early or config.clients_per_round)
+
+
+def _parameters(section: str, chosen: object, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield a line for each key that the chosen one of several does not have, or lacks.
+
+    Parameters
+    ----------
+    wanted
+        What can be chosen, and the keys that each needs.
+    """
+    given = vars(chosen)
+    for key, value in given.items():
+        users = [name for name, keys in wanted.items() if key in keys]
+        if key != "name" and (value is None) == (given["name"] in users):
+            needed = " and ".join(f"{section}={name}" for name in users)
+            only = f"is for {needed}, and needed there; here {section}.name={brief(given['name'])}"
+            yield wrong(f"{section}.{key}", value, only)
 
 
 def _serverless(config: ExperimentConfig) -> Iterator[str]:

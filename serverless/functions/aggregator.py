@@ -6,8 +6,6 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from metrics.collect.probe import WorkerProcess
 from serverless.functions.engine import import_engine
 from serverless.functions.messages import (
@@ -16,15 +14,14 @@ from serverless.functions.messages import (
     CorruptAnswer,
     CorruptUpdate,
     Evaluation,
-    UpdateParams,
 )
 from serverless.functions.payload import Images, unpack_images
-from serverless.functions.transfer import TransferError, deliver, fetch
-from task.aggregation import StreamingAverage
+from serverless.functions.transfer import TOO_LARGE, TransferError, deliver, fetch
+from task.aggregation import Aggregation
 from task.evaluation import evaluate
 from task.job import FederatedJob
-from task.models import parameter_shapes
-from task.weights import CorruptWeights, Weights, dumps, loads, sha256
+from task.models import weights_like
+from task.weights import CorruptWeights, Stamp, dumps, largest_bytes, read, sha256
 
 import_engine()
 
@@ -50,7 +47,7 @@ class Aggregator:
         probe = self.worker.probe()
         job = FederatedJob.from_dict(params["job"])
         with probe.phase("aggregate"):
-            average, corrupt, bytes_in = _average(job, params["updates"])
+            average, corrupt, bytes_in = _aggregate(job, params)
             if not corrupt:
                 weights = average.result()
                 encoded = dumps(weights)
@@ -78,21 +75,22 @@ class Aggregator:
         return AverageAnswer(**vars(found), bytes_in=bytes_in, bytes_out=bytes_out, work=probe.report()).to_dict()
 
 
-def _average(job: FederatedJob, updates: list[UpdateParams]) -> tuple[StreamingAverage, tuple[CorruptUpdate, ...], int]:
-    """Add up a round's updates; return the sum, what is wrong with those that must not enter it, and the bytes read."""
-    average, corrupt, bytes_in = StreamingAverage(like=_expected(job)), [], 0
-    for update in updates:
+def _aggregate(job: FederatedJob, params: AggregatorParams) -> tuple[Aggregation, tuple[CorruptUpdate, ...], int]:
+    """Take a round's updates; return them, what is wrong with those that must not enter, and the bytes read."""
+    like, start, bytes_in = weights_like(job.model), None, 0
+    if "start_url" in params:
+        data = fetch(params["start_url"], largest_bytes(like))
+        start, bytes_in = read(data, like), len(data)
+    aggregation, corrupt = Aggregation(job, start), []
+    for update in params["updates"]:
+        client_id, num_examples = update["client_id"], update["num_examples"]
         try:
-            data = fetch(update["url"])
+            data = fetch(update["url"], largest_bytes(like))
             bytes_in += len(data)
-            average.add(loads(data), update["num_examples"])
+            stamp = Stamp(params["server_round"], client_id, update["attempt"], num_examples)
+            aggregation.add(read(data, like, stamp=stamp, sha256=update["sha256"]), num_examples)
         except (CorruptWeights, TransferError) as error:
-            if isinstance(error, TransferError) and error.status != 404:
+            if isinstance(error, TransferError) and error.status not in (404, TOO_LARGE):
                 raise
-            corrupt.append(CorruptUpdate(client_id=update["client_id"], error=str(error)))
-    return average, tuple(corrupt), bytes_in
-
-
-def _expected(job: FederatedJob) -> Weights:
-    """Return arrays of the model's names and shapes that take no memory."""
-    return {name: np.broadcast_to(np.float32(0), shape) for name, shape in parameter_shapes(job.model).items()}
+            corrupt.append(CorruptUpdate(client_id=client_id, error=str(error)))
+    return aggregation, tuple(corrupt), bytes_in

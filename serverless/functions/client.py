@@ -12,9 +12,11 @@ from serverless.functions.engine import import_engine
 from serverless.functions.messages import ClientAnswer, ClientParams
 from serverless.functions.payload import unpack_images
 from serverless.functions.transfer import deliver, fetch
+from task.engines.optimizers import state_like
 from task.job import FederatedJob
+from task.models import weights_like
 from task.training import local_update
-from task.weights import dumps, loads
+from task.weights import Stamp, digest, dumps, largest_bytes, read
 
 import_engine()
 
@@ -27,25 +29,30 @@ def handle(params: ClientParams, worker: WorkerProcess) -> dict[str, Any]:
     serverless.functions.transfer.TransferError
         If an object cannot be read or written.
     task.weights.CorruptWeights
-        If the global weights are damaged.
+        If the global weights or the optimizer's state are damaged, or others than they should be.
     """
     probe = worker.probe()
     job = FederatedJob.from_dict(params["job"])
     with probe.phase("fetch"):
-        weights, data = fetch(params["weights_url"]), fetch(params["data_url"])
-        state = fetch(params["state_url"]) if "state_url" in params else None
-        arrays = loads(weights), *unpack_images(data), loads(state) if state else None
+        like, like_state = weights_like(job.model), state_like(job.model, job.optimizer)
+        weights, data = fetch(params["weights_url"], largest_bytes(like)), fetch(params["data_url"])
+        state = fetch(params["state_url"], largest_bytes(like_state)) if "state_url" in params else None
+        kept = None if state is None else read(state, like_state, sha256=params.get("state_sha256"))
+        arrays = read(weights, like), *unpack_images(data), kept
     update = local_update(job, params["client_id"], params["server_round"], *arrays, probe)
     with probe.phase("store"):
-        encoded = dumps(update.weights)
-        kept = dumps(update.optimizer_state) if update.optimizer_state else b""
-        if kept:
-            deliver(params["new_state_url"], kept)
+        stamp = Stamp(params["server_round"], params["client_id"], params["attempt"], update.num_examples)
+        encoded = dumps(update.weights, stamp)
+        new_state = b"" if update.optimizer_state is None else dumps(update.optimizer_state, stamp)
+        if new_state:
+            deliver(params["new_state_url"], new_state)
         deliver(params["update_url"], encoded)  # last: an update in the store is a whole one
     return ClientAnswer(
         num_examples=update.num_examples,
         train_loss=update.train_loss,
         bytes_in=len(weights) + len(data) + len(state or b""),
-        bytes_out=len(encoded) + len(kept),
+        update_sha256=digest(encoded),
+        state_sha256=digest(new_state) if new_state else None,
+        bytes_out=len(encoded) + len(new_state),
         work=probe.report(),
     ).to_dict()

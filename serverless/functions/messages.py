@@ -18,10 +18,12 @@ class ClientParams(TypedDict):
     job: dict[str, Any]  # task.job.FederatedJob.to_dict
     client_id: int
     server_round: int
+    attempt: int
     weights_url: str
     data_url: str
     update_url: str
     state_url: NotRequired[str]  # of the optimizer; absent in a client's first round, and where it is not kept
+    state_sha256: NotRequired[str]  # of the bytes behind it
     new_state_url: NotRequired[str]
 
 
@@ -29,7 +31,9 @@ class UpdateParams(TypedDict):
     """One update that the aggregator averages."""
 
     client_id: int
+    attempt: int
     url: str
+    sha256: str  # of the bytes that counted: an update that was written again is refused
     num_examples: int
 
 
@@ -38,6 +42,8 @@ class AggregatorParams(TypedDict):
 
     job: dict[str, Any]  # task.job.FederatedJob.to_dict
     updates: list[UpdateParams]  # in ascending client order, the order in which they are added up
+    server_round: int
+    start_url: NotRequired[str]  # of the global weights that the clients began with; absent where no bound needs them
     weights_url: str  # where the average goes
     evaluation_url: str  # where the evaluation goes, in case the answer is lost
     test_url: str
@@ -77,7 +83,19 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClientAnswer(Measured):
+class Stored:
+    """What a client left in the store: the SHA-256 of the bytes of its update and, if kept, its optimizer's state."""
+
+    update_sha256: str
+    state_sha256: str | None = None
+
+    def hashes(self) -> tuple[str, str | None]:
+        """Return both."""
+        return self.update_sha256, self.state_sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientAnswer(Stored, Measured):
     """A client trained on ``num_examples`` images; its update is in the store."""
 
     num_examples: int

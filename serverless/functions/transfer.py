@@ -20,8 +20,9 @@ from urllib.request import url2pathname
 
 from machine.files import write_whole
 from serverless.functions.backoff import attempts
-from serverless.functions.over_http import Outcome, ask
+from serverless.functions.over_http import TOO_LARGE, Outcome, ask, too_large
 
+__all__ = ["TOO_LARGE", "TransferError", "deliver", "fetch"]
 PATIENCE_S = 30.0  # with one object, from the first attempt to the beginning of the last one
 BACKOFF_S = 0.2  # before the second attempt; see :mod:`serverless.functions.backoff`
 PASSING_ERRNO = {  # a drive that is full or away may be well again in a moment
@@ -37,8 +38,8 @@ class TransferError(RuntimeError):
     Parameters
     ----------
     status
-        The HTTP status of the answer, 404 also where a file is missing; ``None`` if there was no answer, or a store's
-        whole folder is away.
+        The HTTP status of the answer, 404 also where a file is missing, 413 (:data:`TOO_LARGE`) for an object that is
+        larger than it may be; ``None`` if there was no answer, or a store's whole folder is away.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -46,17 +47,22 @@ class TransferError(RuntimeError):
         self.status = status
 
 
-def fetch(url: str) -> bytes:
+def fetch(url: str, most_bytes: int | None = None) -> bytes:
     """Return the object behind ``url``.
+
+    Parameters
+    ----------
+    most_bytes
+        Of an object that is larger, no more is read, and it is refused; ``None``: any size.
 
     Raises
     ------
     TransferError
-        If it is not there, the URL does not allow reading it (any more), or the store cannot be reached.
+        If it is not there or too large, the URL does not allow reading it (any more), or the store cannot be reached.
     """
     if (path := _local_path(url)) is None:
-        return _patiently("GET", url, functools.partial(ask, "GET", url, None, set()))
-    return _patiently("GET", url, lambda: _on_disk(path, path.read_bytes))
+        return _patiently("GET", url, functools.partial(ask, "GET", url, None, set(), most_bytes))
+    return _patiently("GET", url, lambda: _whole(_on_disk(path, lambda: _read(path, most_bytes)), most_bytes))
 
 
 def deliver(url: str, data: bytes) -> None:
@@ -82,6 +88,18 @@ def _patiently(verb: str, url: str, once: Callable[[], Outcome]) -> bytes:
         if outcome.final:
             break
     raise TransferError(f"{verb} {_shown(url)}: {outcome.reason} (attempt {number})", outcome.status)
+
+
+def _read(path: Path, most_bytes: int | None) -> bytes:
+    with path.open("rb") as file:
+        return file.read(-1 if most_bytes is None else most_bytes + 1)
+
+
+def _whole(outcome: Outcome, most_bytes: int | None) -> Outcome:
+    """Refuse what was cut off because it is larger than it may be."""
+    if outcome.data is None or most_bytes is None or len(outcome.data) <= most_bytes:
+        return outcome
+    return too_large(most_bytes)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, TypeGuard
@@ -20,7 +21,7 @@ from serverless.functions.messages import (
 CORRUPT_UPDATE = "corrupt update"
 RUBBISH_ANSWER = "rubbish answer"
 _MAY_BE_MISSING = {"cgroup_cpu_s", "cgroup_peak_memory_bytes", "cgroup_source"}
-_DIGITS_OF_SHA256 = 64
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class BadAnswer(ValueError):  # noqa: N818 - reads as the fact that it states
@@ -35,26 +36,36 @@ class WrongUpdate(BadAnswer):
     kind = CORRUPT_UPDATE
 
 
-def read_client_answer(result: object, num_examples: int) -> ClientAnswer:
+def read_client_answer(result: object, num_examples: int, *, keeps_state: bool = False) -> ClientAnswer:
     """Read a client's answer.
 
     Parameters
     ----------
     num_examples
         The images that the client has: its update must stand for exactly these.
+    keeps_state
+        Whether it must have left its optimizer's state, too.
 
     Raises
     ------
     BadAnswer
         If a part is missing or of another type than it must be.
     WrongUpdate
-        If it was trained on another number of images.
+        If it was trained on another number of images, or has diverged.
     """
     answer = _object(result)
-    loss = answer.get("train_loss")
+    loss, state = answer.get("train_loss"), answer.get("state_sha256")
     if not isinstance(loss, int | float | None):
         raise BadAnswer(f"train_loss is {_shown(loss)}, not a number")
-    read = ClientAnswer(num_examples=_count(answer, "num_examples"), train_loss=loss, **_measured(answer))
+    if isinstance(loss, float) and not math.isfinite(loss):
+        raise WrongUpdate(f"train_loss is {_shown(loss)}: the client's training diverged")
+    read = ClientAnswer(
+        num_examples=_count(answer, "num_examples"),
+        train_loss=loss,
+        update_sha256=_sha256(answer, "update_sha256"),
+        state_sha256=_sha256(answer, "state_sha256") if keeps_state or state is not None else None,
+        **_measured(answer),
+    )
     if read.num_examples != num_examples:
         raise WrongUpdate(f"num_examples is {read.num_examples}; the client has {num_examples} images")
     return read
@@ -104,13 +115,12 @@ def read_invoker_answer(result: object) -> InvokerAnswer:
 def read_evaluation(value: object, num_examples: int) -> Evaluation:
     """Read the evaluation of the average of ``num_examples`` images; raises :class:`BadAnswer` if it is not one."""
     answer = _object(value)
-    accuracy, loss, digest, counted = (answer.get(field.name) for field in fields(Evaluation))
+    accuracy, loss, counted = (answer.get(name) for name in ("test_accuracy", "test_loss", "num_examples"))
     if not _is_number(accuracy) or not 0 <= accuracy <= 1:
         raise BadAnswer(f"test_accuracy is {_shown(accuracy)}, not a number from 0 to 1")
-    if not isinstance(loss, int | float) or isinstance(loss, bool):
-        raise BadAnswer(f"test_loss is {_shown(loss)}, not a number")
-    if not isinstance(digest, str) or len(digest) != _DIGITS_OF_SHA256:
-        raise BadAnswer(f"weights_sha256 is {_shown(digest)}, not a hash")
+    if not _is_number(loss):
+        raise BadAnswer(f"test_loss is {_shown(loss)}, not a finite number")
+    digest = _sha256(answer, "weights_sha256")
     if counted != num_examples:
         raise BadAnswer(f"num_examples is {_shown(counted)}; {num_examples} were to be averaged")
     return Evaluation(test_accuracy=accuracy, test_loss=loss, weights_sha256=digest, num_examples=num_examples)
@@ -172,6 +182,13 @@ def _count(answer: Mapping[str, Any], name: str) -> int:
     value = answer.get(name)
     if type(value) is not int or value < 0:
         raise BadAnswer(f"{name} is {_shown(value)}, not a whole number")
+    return value
+
+
+def _sha256(answer: Mapping[str, Any], name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise BadAnswer(f"{name} is {_shown(value)}, not a hash")
     return value
 
 

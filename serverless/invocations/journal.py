@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from machine.clocks import now
 from metrics.collect.row_types import InvocationRow
+from serverless.functions.messages import Measured
 from serverless.invocations.work import Success, Work
 from serverless.register.clients import Register, RegisterError
 
@@ -97,6 +98,6 @@ def _client(work: Work) -> int:
 
 def _report(rows: Iterable[InvocationRow], success: Success | None = None) -> str:
     """Encode what a keeper that starts again reads; see :mod:`serverless.invocations.recovery`."""
-    answer = asdict(success.answer) if success and success.answer else None
+    answer = asdict(success.answer) if success and isinstance(success.answer, Measured) else None
     counted = {"attempt": success.attempt, "answer": answer} if success else None
     return json.dumps({"rows": [asdict(row) for row in rows], "success": counted})

@@ -9,6 +9,7 @@ from typing import Any
 
 from machine.clocks import now
 from metrics.collect.row_types import InvocationRow
+from serverless.functions.messages import Stored
 from serverless.invocations.answers import CORRUPT_UPDATE
 from serverless.invocations.attempts import Invoker
 from serverless.invocations.journal import RegisterJournal, key_of
@@ -78,7 +79,10 @@ def _gone(row: InvocationRow) -> InvocationRow:
 
 
 def _success(work: Work, counted: Mapping[str, Any] | None) -> Success | None:
-    """Return the attempt that counted, if its update is still in the store."""
-    if counted is None or not work.found(counted["attempt"]):
-        return None
-    return Success(counted["attempt"], work.read(counted["answer"]) if counted["answer"] else None)
+    """Return the attempt that counted, if its update is still in the store: the same bytes, and whole."""
+    found = work.found(counted["attempt"]) if counted else None
+    if counted is None or found is None or counted["answer"] is None:
+        return found
+    answer = work.read(counted["answer"])
+    same = isinstance(answer, Stored) and isinstance(found.answer, Stored) and answer.hashes() == found.answer.hashes()
+    return Success(found.attempt, answer) if same else None

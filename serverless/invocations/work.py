@@ -15,10 +15,12 @@ from serverless.functions.messages import (
     CorruptAnswer,
     Evaluation,
     Measured,
+    Stored,
     UpdateParams,
 )
 from serverless.invocations.answers import BadAnswer, read_aggregator_answer, read_client_answer, read_evaluation
 from serverless.storage.run_objects import RunObjects
+from task.weights import Stamp
 
 Answer = ClientAnswer | AverageAnswer | CorruptAnswer
 
@@ -27,11 +29,11 @@ Answer = ClientAnswer | AverageAnswer | CorruptAnswer
 class Success:
     """The attempt whose work counts, and its answer.
 
-    Where the answer was lost, it is what the attempt left in the store: an evaluation, or ``None`` beside an update.
+    Where the answer was lost, it is what the attempt left in the store: an evaluation, or the hashes of an update.
     """
 
     attempt: int
-    answer: Answer | Evaluation | None = None
+    answer: Answer | Evaluation | Stored | None = None
 
     @property
     def report(self) -> WorkReport | None:
@@ -82,11 +84,12 @@ class Training:
 
     def read(self, result: object) -> ClientAnswer:
         """See :class:`Work`."""
-        return read_client_answer(result, self.num_examples)
+        return read_client_answer(result, self.num_examples, keeps_state=self.objects.job.optimizer_state == "keep")
 
     def found(self, attempt: int) -> Success | None:
         """See :class:`Work`."""
-        return Success(attempt) if self.objects.has_update(self.server_round, self.client_id, attempt) else None
+        stored = self.objects.stored(Stamp(self.server_round, self.client_id, attempt, self.num_examples))
+        return Success(attempt, stored) if stored else None
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,6 @@ class _Examination:
     def _largest_call(self, store: ObjectStore) -> int:
         """Return the bytes of the aggregator's parameters, with URLs as long as they will be."""
         objects = RunObjects(store, self.job, self.settings.grant_s)
-        updates = [Update(self.job.clients - 1, 1, 60_000)] * self.job.clients_per_round
+        updates = [Update(self.job.clients - 1, 1, 60_000, "0" * 64)] * self.job.clients_per_round
         granted = objects.granted(self.job.rounds, updates)
         return len(json.dumps(objects.aggregator_params(self.job.rounds, 1, granted, "0" * 64)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from machine.clocks import now
 from metrics.collect.phases import RoundClock
 from metrics.collect.row_types import InvocationRow
+from serverless.functions.messages import Stored
 from serverless.invocations.tasks import Task
 from serverless.rounds.round_policies import RoundPolicy, Tally
 from serverless.storage.run_objects import Update
@@ -53,9 +54,9 @@ class Round:
     def updates(self) -> list[Update]:
         """Return the updates that have arrived, in ascending client order."""
         return [
-            Update(task.work.client_id, task.success.attempt, task.work.num_examples)
+            Update(task.work.client_id, task.success.attempt, task.work.num_examples, *task.success.answer.hashes())
             for task in self.trainings
-            if task.success and task.work.client_id is not None
+            if task.success and isinstance(task.success.answer, Stored) and task.work.client_id is not None
         ]
 
     def rows(self) -> list[InvocationRow]:

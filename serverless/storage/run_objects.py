@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from metrics.collect.checkpoints import ResumePoint
-from serverless.functions.messages import AggregatorParams, ClientParams, InvokerParams, UpdateParams
+from serverless.functions.messages import AggregatorParams, ClientParams, InvokerParams, Stored, UpdateParams
 from serverless.functions.payload import pack_images
 from serverless.storage import ObjectMissing, ObjectStore
 from task.data import Images
+from task.engines.optimizers import state_like
 from task.job import FederatedJob
+from task.models import weights_like
 from task.partition import Partition
-from task.weights import CorruptWeights, Weights, dumps, loads, restore
+from task.weights import CorruptWeights, Stamp, Weights, digest, dumps, largest_bytes, loads, read, restore
 
 _TEST = "data/test.npz"
+_LARGEST_EVALUATION = 10_000  # bytes; it takes some 200
 
 
 def data_key(client_id: int) -> str:
@@ -47,11 +50,34 @@ def _state(server_round: int, client_id: int, attempt: int) -> str:
 
 @dataclass(frozen=True)
 class Update:
-    """An update that counts: the client's attempt that made it, and the images that it stands for."""
+    """An update that counts: the client's attempt that made it, the images that it stands for, and its hashes.
+
+    The hashes are those of :class:`serverless.functions.messages.Stored`.
+    """
 
     client_id: int
     attempt: int
     num_examples: int
+    sha256: str
+    state_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class KeptState:
+    """An optimizer's state that the next round goes on with: its key, and the hash of its bytes (empty: not known)."""
+
+    key: str
+    sha256: str
+
+    def encode(self) -> bytes:
+        """Return what a checkpoint notes."""
+        return f"{self.key} {self.sha256}".encode()
+
+    @classmethod
+    def decode(cls, noted: bytes) -> KeptState:
+        """Read what :meth:`encode` wrote; older checkpoints have no hash."""
+        key, _, sha256 = noted.decode().partition(" ")
+        return cls(key, sha256)
 
 
 @dataclass
@@ -68,7 +94,7 @@ class RunObjects:
     job: FederatedJob
     grant_s: int
     _weights_keys: dict[int, str] = field(default_factory=dict)
-    _kept_states: dict[int, str] = field(default_factory=dict)
+    _kept_states: dict[int, KeptState] = field(default_factory=dict)
 
     def publish_data(self, dataset: Images, partition: Partition) -> None:
         """Put each client's images, and the test images, into the store."""
@@ -102,14 +128,17 @@ class RunObjects:
             "job": self.job.to_dict(),
             "client_id": client_id,
             "server_round": server_round,
+            "attempt": attempt,
             "weights_url": self._get(self._weights_keys[server_round - 1]),
             "data_url": self._get(data_key(client_id)),
             "update_url": self._put(_update(server_round, client_id, attempt)),
         }
         if self.job.optimizer_state == "keep":
             params["new_state_url"] = self._put(_state(server_round, client_id, attempt))
-            if client_id in self._kept_states:
-                params["state_url"] = self._get(self._kept_states[client_id])
+            if kept := self._kept_states.get(client_id):
+                params["state_url"] = self._get(kept.key)
+                if kept.sha256:
+                    params["state_sha256"] = kept.sha256
         return params
 
     def invoker_params(
@@ -128,19 +157,35 @@ class RunObjects:
             "params": mine,
         }
 
-    def has_update(self, server_round: int, client_id: int, attempt: int) -> bool:
-        """Whether an attempt left its update in the store, although its answer was lost."""
+    def stored(self, stamp: Stamp) -> Stored | None:
+        """Return the hashes of what an attempt left in the store although its answer was lost; ``None`` if not whole.
+
+        It is checked as an answer is, and as the aggregator will: only the bound of its size is left to that.
+        """
+        where = stamp.server_round, stamp.client_id, stamp.attempt
         try:
-            self.store.stat(_update(server_round, client_id, attempt))
-        except ObjectMissing:
-            return False
-        return True
+            update = self._checked(_update(*where), weights_like(self.job.model), stamp)
+            if self.job.optimizer_state == "reset":
+                return Stored(update_sha256=update)
+            state = self._checked(_state(*where), state_like(self.job.model, self.job.optimizer), stamp)
+        except (ObjectMissing, CorruptWeights):
+            return None
+        return Stored(update_sha256=update, state_sha256=state)
+
+    def _checked(self, key: str, like: Weights, stamp: Stamp) -> str:
+        if self.store.stat(key).size_bytes > largest_bytes(like):
+            raise CorruptWeights(f"{key} is larger than the model")
+        data = self.store.get(key)
+        read(data, like, stamp=stamp)
+        return digest(data)
 
     def evaluation(self, server_round: int, attempt: int) -> dict[str, Any] | None:
         """Return the JSON object that an attempt at the round's average left after the weights; ``None`` if none."""
+        key = _evaluation(server_round, attempt)
         try:
-            value = json.loads(self.store.get(_evaluation(server_round, attempt)))
-        except (ObjectMissing, ValueError):
+            small = self.store.stat(key).size_bytes <= _LARGEST_EVALUATION
+            value = json.loads(self.store.get(key)) if small else None
+        except (ObjectMissing, ValueError, RecursionError):
             return None
         return value if isinstance(value, dict) else None
 
@@ -149,6 +194,8 @@ class RunObjects:
         return tuple(
             {
                 "client_id": update.client_id,
+                "attempt": update.attempt,
+                "sha256": update.sha256,
                 "url": self._get(_update(server_round, update.client_id, update.attempt)),
                 "num_examples": update.num_examples,
             }
@@ -159,22 +206,31 @@ class RunObjects:
         self, server_round: int, attempt: int, updates: Iterable[UpdateParams], test_sha256: str
     ) -> AggregatorParams:
         """Return the parameters of the aggregator's invocation, with :meth:`granted` in ascending client order."""
-        return {
+        params: AggregatorParams = {
             "job": self.job.to_dict(),
+            "server_round": server_round,
             "updates": list(updates),
             "weights_url": self._put(_weights(server_round, attempt)),
             "evaluation_url": self._put(_evaluation(server_round, attempt)),
             "test_url": self._get(_TEST),
             "test_sha256": test_sha256,
         }
+        if self.job.max_update_norm is not None:
+            params["start_url"] = self._get(self._weights_keys[server_round - 1])
+        return params
 
     def keep_states(self, server_round: int, updates: Iterable[Update]) -> dict[int, bytes]:
-        """Remember whose optimizer state goes on from which attempt of this round; return their keys."""
+        """Remember whose optimizer state goes on from which attempt of this round; return what is noted."""
         if self.job.optimizer_state != "keep":
             return {}
-        keys = {update.client_id: _state(server_round, update.client_id, update.attempt) for update in updates}
-        self._kept_states.update(keys)
-        return {client_id: key.encode() for client_id, key in keys.items()}
+        states = {
+            update.client_id: KeptState(
+                _state(server_round, update.client_id, update.attempt), update.state_sha256 or ""
+            )
+            for update in updates
+        }
+        self._kept_states.update(states)
+        return {client_id: state.encode() for client_id, state in states.items()}
 
     def restore(self, point: ResumePoint) -> int:
         """Go on with the objects of an earlier process of this run; return its last whole round.
@@ -188,7 +244,7 @@ class RunObjects:
         """
         weights = restore(point.weights, point.weights_sha256) if point.weights else self._found(point)
         self.publish_weights(point.server_round, weights)
-        self._kept_states.update({client_id: key.decode() for client_id, key in point.states.items()})
+        self._kept_states.update({client_id: KeptState.decode(noted) for client_id, noted in point.states.items()})
         return point.server_round
 
     def forget_all_updates_but(self, server_round: int) -> None:

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from task.engines.runtime import tensorflow
-from task.job import OptimizerName
+from task.job import ModelName, OptimizerName
+from task.models import weights_like
 from task.weights import Weights
 
 Variables = dict[str, Any]  # name -> tf.Variable or tf.Tensor
@@ -137,6 +138,14 @@ OPTIMIZERS: dict[OptimizerName, Callable[[float], Optimizer]] = {  # name -> (le
     "adam": Adam,
     "nadam": Nadam,
 }
+
+
+def state_like(model: ModelName, optimizer: OptimizerName) -> Weights:
+    """Return arrays of the names and shapes of an optimizer's state that take next to no memory."""
+    made = OPTIMIZERS[optimizer](1.0)
+    scalars = {name: np.array(value, np.float32) for name, value in made.scalars.items()}
+    like = weights_like(model).items()
+    return scalars | {f"{name}/{slot}": array for name, array in like for slot in made.slots}
 
 
 def fresh_state(optimizer: Optimizer, parameters: dict[str, tuple[int, ...]]) -> Weights:

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pandas as pd
 
-from task.aggregation import StreamingAverage
 from task.data import Images
 from task.job import FederatedJob
 from task.models import initial_weights
 from task.partition import make_partition
+from task.strategies.fedavg import StreamingAverage
 from task.training import local_update
 from task.weights import Weights, sha256
 

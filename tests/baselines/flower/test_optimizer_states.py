@@ -9,12 +9,13 @@ from flwr.app import Context, Error, RecordDict
 from baselines.flower.client_app import PARTITION, query
 from baselines.flower.messages import METRICS, OPTIMIZER, to_record, to_weights
 from baselines.flower.optimizer_states import fetch_states, give_states
+from task.engines.optimizers import state_like
 from task.job import FederatedJob
 from task.weights import dumps, loads
 
 NODES = {client: 1000 - 7 * client for client in range(4)}
 STATES = {
-    client: {"step": np.array(client, np.float32), "momentum": np.arange(3, dtype=np.float32) * client}
+    client: {name: np.full(array.shape, client, np.float32) for name, array in state_like("mlp50", "adam").items()}
     for client in (1, 3)
 }
 
@@ -41,7 +42,7 @@ def ask(make_grid, make_plan):
     def call(function, handler, *arguments):
         grid = make_grid({node: client for client, node in NODES.items()}, handler)
         grid.arrival = lambda replies: replies[::-1]
-        return function(grid, *arguments, make_plan(FederatedJob(optimizer_state="keep")))
+        return function(grid, *arguments, make_plan(FederatedJob(model="mlp50", optimizer_state="keep")))
 
     return call
 

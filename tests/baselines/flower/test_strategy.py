@@ -1,24 +1,28 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flwr.app import Error
-from hypothesis import given
-from hypothesis import strategies as st
 
+from baselines.flower import round as federated_round
 from baselines.flower import strategy
-from baselines.flower.messages import Answer, failure, success, to_record, to_weights
+from baselines.flower.messages import failure, success, to_record, to_weights
 from baselines.flower.round import ClientFailed
-from baselines.flower.strategy import OrderedFedAvg, average
+from baselines.flower.strategy import OrderedFedAvg
 from metrics.collect.phases import PHASES
 from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_files import read_run
-from task.aggregation import StreamingAverage
+from task.aggregation import Aggregation
 from task.evaluation import Evaluation
-from task.job import FederatedJob
+from task.job import FederatedJob, StrategySpec
 from task.selection import select_clients
+from task.strategies.fedavg import StreamingAverage
+from task.weights import Stamp
 
 JOB = FederatedJob(clients=6, clients_per_round=3, rounds=4, seed=3)
 NODES = {client: 1000 - 7 * client for client in range(JOB.clients)}
+NUM_EXAMPLES = tuple(100 * (client + 1) for client in range(JOB.clients))
 START = {"w": np.array([0.1, -0.2], np.float32), "b": np.float32(0.3).reshape(())}
 
 
@@ -28,7 +32,8 @@ def trained(client, message):
     with probe.phase("train"):
         weights = to_weights(message.content.array_records["arrays"])
         weights = {name: array + np.float32(0.1) * (client + 1) for name, array in weights.items()}
-    return success(to_record(weights), 100 * (client + 1), 0.5, probe.report())
+    server_round = message.content.config_records["config"]["server-round"]
+    return success(to_record(weights), Stamp(server_round, client, 1, NUM_EXAMPLES[client]), 0.5, probe.report())
 
 
 @pytest.fixture
@@ -40,7 +45,9 @@ def learn(make_grid, make_plan, no_images, tmp_path, monkeypatch):
     def run(job=JOB, handler=trained, arrival=list):
         grid = make_grid({node: client for client, node in NODES.items()}, handler)
         grid.arrival = arrival
-        weights = OrderedFedAvg(make_plan(job), NODES, no_images, recorder).learn(grid, START, job.rounds_after())
+        weights = OrderedFedAvg(make_plan(job), NODES, no_images, NUM_EXAMPLES, recorder).learn(
+            grid, START, job.rounds_after()
+        )
         return weights, grid, recorder
 
     return run
@@ -73,12 +80,12 @@ def test_updates_are_added_in_ascending_client_order(learn, monkeypatch):
     """Sums in float64 depend on the order if the values differ enough; nothing else may."""
     added = []
 
-    class Spy(StreamingAverage):
-        def add(self, weights, num_examples):
+    class Spy(Aggregation):
+        def add(self, update, num_examples):
             added.append(num_examples // 100 - 1)
-            super().add(weights, num_examples)
+            super().add(update, num_examples)
 
-    monkeypatch.setattr(strategy, "StreamingAverage", Spy)
+    monkeypatch.setattr(federated_round, "Aggregation", Spy)
     learn(arrival=lambda replies: replies[::-1])
 
     assert added == [client for server_round in range(1, 5) for client in select_clients(JOB, server_round)]
@@ -170,21 +177,34 @@ def test_an_answer_of_the_round_before_does_not_count_for_a_client_that_is_silen
         learn(everybody, handler)
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(-1e3, 1e3, width=32), st.integers(1, 1000)),
-        min_size=1,
-        max_size=8,
-    )
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda weights: {**weights, "w": weights["w"] + np.float32(3e38)}, "its norm is .* max_update_norm=1000"),
+        (lambda weights: {**weights, "w": weights["w"] * np.float32("nan")}, "w holds a value that is not finite"),
+        (lambda weights: {**weights, "w": weights["w"][:1]}, r"w is float32\[1\], expected float32\[2\]"),
+    ],
 )
-def test_the_average_is_weighted_by_examples(updates):
-    answers = [
-        Answer(client, to_record({"w": np.array([value], np.float32)}), num_examples)
-        for client, (value, num_examples) in enumerate(updates)
-    ]
+def test_an_update_that_must_not_enter_ends_the_run_and_has_a_failed_row(learn, tmp_path, spoil, told):
+    """Flower has no second attempt, and an average without the client would be another learning task."""
+    victim = select_clients(JOB, 2)[1]
 
-    weights, num_examples = average(answers)
+    def handler(client, message):
+        content = trained(client, message)
+        if client == victim and message.content.config_records["config"]["server-round"] == 2:
+            content["arrays"] = to_record(spoil(to_weights(content.array_records["arrays"])))
+        return content
 
-    assert num_examples == sum(count for _, count in updates)
-    expected = np.average([value for value, _ in updates], weights=[count for _, count in updates])
-    assert weights["w"] == pytest.approx(np.float32(expected), rel=1e-5, abs=1e-4)
+    with pytest.raises(ClientFailed, match=rf"client {victim}, corrupt update:\n.*{told}"):
+        learn(handler=handler)
+
+    (failed,) = [row for row in read_run(tmp_path, "invocations").to_pylist() if row["status"] == "failed"]
+    assert (failed["client_id"], failed["error_kind"], failed["server_round"]) == (victim, "corrupt update", 2)
+
+
+def test_the_strategy_of_the_job_makes_the_average(learn):
+    job = replace(JOB, strategy=StrategySpec("median"), rounds=1)
+    weights, _, _ = learn(job)
+    middle = select_clients(JOB, 1)[1]
+    expected = {name: array + np.float32(0.1) * (middle + 1) for name, array in START.items()}
+    assert bits(weights) == bits(expected)

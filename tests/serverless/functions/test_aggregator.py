@@ -2,37 +2,51 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from metrics.collect.probe import WorkerProcess, WorkReport
+from serverless.functions import transfer
 from serverless.functions.aggregator import Aggregator
 from serverless.functions.payload import pack_images
 from serverless.functions.transfer import TransferError
 from serverless.invocations.answers import read_aggregator_answer, read_evaluation
-from task.aggregation import StreamingAverage
-from task.job import FederatedJob
+from task.job import FederatedJob, StrategySpec
 from task.models import initial_weights
-from task.weights import dumps, loads, sha256
+from task.strategies.fedavg import StreamingAverage
+from task.weights import Stamp, digest, dumps, largest_bytes, loads, sha256
 
 JOB = FederatedJob(model="mlp50", clients=3, clients_per_round=3)
+START = initial_weights("mlp50", seed=9)
+STAMPS = {client: Stamp(4, client, 1, 10 + client) for client in range(3)}
 UPDATES = {client: initial_weights("mlp50", seed=client) for client in range(3)}
 
 
 def params(folder, **contents):
     """Parameters of a call over updates with these contents; ``None`` leaves an update out of the store."""
-    for client, data in ({f"u{client}": dumps(UPDATES[client]) for client in UPDATES} | contents).items():
+    stored = {f"u{client}": dumps(UPDATES[client], STAMPS[client]) for client in UPDATES} | contents
+    for name, data in stored.items():
         if data is not None:
-            (folder / client).write_bytes(data)
+            (folder / name).write_bytes(data)
+    (folder / "start").write_bytes(dumps(START))
     images = np.zeros((20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10
     (folder / "test").write_bytes(pack_images(*images))
     return {
         "job": JOB.to_dict(),
+        "server_round": 4,
         "updates": [
-            {"client_id": client, "url": (folder / f"u{client}").as_uri(), "num_examples": 10 + client}
+            {
+                "client_id": client,
+                "attempt": 1,
+                "url": (folder / f"u{client}").as_uri(),
+                "sha256": digest(stored[f"u{client}"] or b""),
+                "num_examples": 10 + client,
+            }
             for client in UPDATES
         ],
+        "start_url": (folder / "start").as_uri(),
         "weights_url": (folder / "weights").as_uri(),
         "evaluation_url": (folder / "evaluation").as_uri(),
         "test_url": (folder / "test").as_uri(),
@@ -45,7 +59,7 @@ def call(given):
 
 
 def changed(name, change):
-    return dumps(UPDATES[1] | {name: change(UPDATES[1][name])})
+    return dumps(UPDATES[1] | {name: change(UPDATES[1][name])}, STAMPS[1])
 
 
 def test_the_average_lies_in_the_store_with_its_evaluation_before_the_answer_comes(tmp_path):
@@ -66,7 +80,7 @@ def test_the_average_lies_in_the_store_with_its_evaluation_before_the_answer_com
     ("content", "error"),
     [
         (b"", "0 bytes are not whole"),
-        (dumps(UPDATES[1])[:-1], "are not whole"),
+        (dumps(UPDATES[1], STAMPS[1])[:-1], "are not whole"),
         (b"\x00" * 1000, "are not whole"),
         (None, "No such file"),
         (
@@ -78,6 +92,15 @@ def test_the_average_lies_in_the_store_with_its_evaluation_before_the_answer_com
         (changed("logits/bias", lambda array: array.astype(np.float64)), "float64"),
         (dumps({f"x{name}": array for name, array in UPDATES[1].items()}), "unexpected or missing arrays"),
         (dumps({}), "unexpected or missing arrays"),
+        (
+            changed("logits/bias", lambda array: array + np.float32(3e38)),
+            "its norm is 9.487e+38, more than max_update_norm=1000",
+        ),
+        (dumps(UPDATES[1], replace(STAMPS[1], server_round=3)), "another update: server_round=3"),
+        (dumps(UPDATES[1], replace(STAMPS[1], attempt=2)), "another update: attempt=2"),
+        (dumps(UPDATES[1], STAMPS[2]), "another update: client_id=2"),
+        (dumps(UPDATES[1] | {"x" * 10**6: UPDATES[1]["logits/bias"]}), "larger than the"),
+        (bytes(10**6), "larger than the"),
     ],
 )
 def test_a_corrupt_update_is_named_and_nothing_is_averaged(tmp_path, content, error):
@@ -87,6 +110,38 @@ def test_a_corrupt_update_is_named_and_nothing_is_averaged(tmp_path, content, er
     assert error in found.error
     assert not (tmp_path / "weights").exists()
     assert not (tmp_path / "evaluation").exists()
+
+
+def test_an_update_that_was_written_again_after_the_answer_is_refused(tmp_path):
+    given = params(tmp_path)
+    (tmp_path / "u1").write_bytes(changed("logits/bias", lambda array: array + 1))
+    (found,) = read_aggregator_answer(call(given), 33, UPDATES.keys()).corrupt
+    assert found.client_id == 1
+    assert "not the bytes that counted" in found.error
+
+
+def test_of_an_object_that_is_too_large_no_more_is_read_than_an_update_may_take(tmp_path, monkeypatch):
+    largest = largest_bytes(START)
+    read = []
+    monkeypatch.setattr(transfer, "_read", lambda path, most: read.append(most) or path.read_bytes()[: most + 1])
+    (tmp_path / "big").write_bytes(bytes(2 * largest))
+    with pytest.raises(TransferError, match=f"larger than the {largest} bytes"):
+        transfer.fetch((tmp_path / "big").as_uri(), largest)
+    assert read == [largest]
+
+
+def test_without_a_bound_the_global_weights_are_not_read(tmp_path):
+    given = params(tmp_path, u1=changed("logits/bias", lambda array: array + np.float32(3e38)))
+    del given["start_url"]
+    given["job"]["max_update_norm"] = None
+    assert "corrupt" not in call(given)
+
+
+def test_a_strategy_of_the_job_makes_the_average(tmp_path):
+    given = params(tmp_path)
+    given["job"] = replace(JOB, strategy=StrategySpec("median")).to_dict()
+    expected = {name: np.median([update[name] for update in UPDATES.values()], axis=0) for name in START}
+    assert call(given)["weights_sha256"] == sha256(expected)
 
 
 def test_all_corrupt_updates_are_named_the_first_one_too(tmp_path):

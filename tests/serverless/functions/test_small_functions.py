@@ -12,10 +12,10 @@ import pytest
 
 from serverless.functions.payload import pack_images
 from serverless.platforms.function_zip import package
-from task.aggregation import StreamingAverage
 from task.evaluation import evaluate
 from task.job import FederatedJob
 from task.models import initial_weights
+from task.strategies.fedavg import StreamingAverage
 from task.training import local_update
 from task.weights import dumps, loads, sha256
 
@@ -62,7 +62,9 @@ def test_client_and_aggregator_learn_what_the_library_learns(invoke, tmp_path):
         return (tmp_path / name).as_uri()
 
     where = {"weights_url": url("weights"), "data_url": url("data"), "update_url": url("update")}
-    answer = invoke("client", job=JOB.to_dict(), client_id=3, server_round=1, new_state_url=url("state"), **where)
+    answer = invoke(
+        "client", job=JOB.to_dict(), client_id=3, server_round=1, attempt=2, new_state_url=url("state"), **where
+    )
     expected = local_update(JOB, 3, 1, start, images, labels, None, NoStopwatch())
     assert sha256(loads((tmp_path / "update").read_bytes())) == sha256(expected.weights)
     assert sha256(loads((tmp_path / "state").read_bytes())) == sha256(expected.optimizer_state)
@@ -71,7 +73,17 @@ def test_client_and_aggregator_learn_what_the_library_learns(invoke, tmp_path):
     answer = invoke(
         "aggregator",
         job=JOB.to_dict(),
-        updates=[{"client_id": 3, "url": url("update"), "num_examples": 50}],
+        server_round=1,
+        updates=[
+            {
+                "client_id": 3,
+                "attempt": 2,
+                "url": url("update"),
+                "sha256": answer["update_sha256"],
+                "num_examples": 50,
+            }
+        ],
+        start_url=url("weights"),
         weights_url=url("average"),
         evaluation_url=url("evaluation"),
         test_url=url("data"),

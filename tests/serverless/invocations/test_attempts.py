@@ -33,6 +33,7 @@ def answer(**changes):
     with probe.phase("train"):
         pass
     known = {"num_examples": 600, "train_loss": 0.5, "bytes_in": 7, "bytes_out": 8, "work": probe.report().to_dict()}
+    known["update_sha256"] = 64 * "a"
     return known | changes
 
 
@@ -128,6 +129,8 @@ def test_work_that_cannot_have_run_is_not_looked_for():
         (answer(bytes_in=-1), "rubbish answer"),
         (answer(train_loss=[]), "rubbish answer"),
         (answer(num_examples=599), "corrupt update"),
+        (answer(train_loss=float("nan")), "corrupt update"),
+        (answer(update_sha256=None), "rubbish answer"),
     ],
 )
 def test_an_answer_that_cannot_be_used_is_a_failed_attempt_of_which_nothing_is_believed(result, kind):
@@ -142,8 +145,8 @@ def test_a_rubbish_answer_does_not_undo_work_that_is_in_the_store_but_a_wrong_up
     assert attempt(success(num_examples=1), in_store=[1])[0].success is None
 
 
-@pytest.mark.parametrize("loss", [None, float("nan"), 3])
-def test_a_loss_may_be_any_number(loss):
+@pytest.mark.parametrize("loss", [None, 0.0, 3])
+def test_a_loss_may_be_any_finite_number(loss):
     assert attempt(success(train_loss=loss))[0].success
 
 

@@ -23,7 +23,8 @@ def work_report():
 
 
 def record(**result):
-    answer = {"num_examples": 10, "train_loss": 0.5, "bytes_in": 1, "bytes_out": 2, "work": work_report(), **result}
+    answer = {"num_examples": 10, "train_loss": 0.5, "bytes_in": 1, "bytes_out": 2, "work": work_report()}
+    answer = {**answer, "update_sha256": 64 * "a", **result}
     notes = [{"key": "waitTime", "value": 5}, {"key": "initTime", "value": 40}]
     response = {"success": True, "status": "success", "result": answer}
     return {"activationId": "of-the-client", "duration": 1500, "annotations": notes, "response": response}

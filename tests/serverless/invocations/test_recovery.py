@@ -19,10 +19,11 @@ from serverless.rounds.round_policies import FirstK, WaitAll
 from serverless.storage import DirectorySettings
 from task.job import FederatedJob
 from task.selection import select_clients
-from task.weights import sha256
+from task.weights import Stamp, dumps, loads, sha256
 from tests.serverless.local_platform import LocalPlatform
 
 JOB = FederatedJob(model="mlp50", clients=6, clients_per_round=4, rounds=3, local_epochs=1, batch_size=20, seed=3)
+NUM_EXAMPLES = 40
 SECOND_ROUND = select_clients(JOB, 2)
 WAIT_ALL = WaitAll()
 
@@ -123,12 +124,29 @@ def test_killed_while_a_round_is_written_down_nobody_trains_again(learn, tmp_pat
     assert final == unbroken
 
 
-def test_an_update_that_is_gone_does_not_count_and_is_trained_again(learn, tmp_path):
+def _older(update, other):
+    update.write_bytes(other.read_bytes())
+
+
+def _rewritten(update, other):
+    stamp = Stamp(2, SECOND_ROUND[1], 1, NUM_EXAMPLES)
+    update.write_bytes(dumps({name: -array for name, array in loads(update.read_bytes()).items()}, stamp))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda update, other: update.unlink(), lambda update, other: update.write_bytes(b"x"), _older, _rewritten],
+    ids=["gone", "rubbish", "of another client", "rewritten"],
+)
+def test_an_update_that_is_gone_or_another_does_not_count_and_is_trained_again(learn, tmp_path, spoil):
     _, unbroken = learn(tmp_path / "unbroken")
     killed(learn, tmp_path / "broken", ("aggregator", 2, None))
     gone = SECOND_ROUND[1]
-    (update,) = (tmp_path / "broken" / "store").rglob(f"client-{gone:05d}-attempt-1.safetensors")
-    update.unlink()
+    update, other = (
+        next((tmp_path / "broken" / "store").rglob(f"client-{client:05d}-attempt-1.safetensors"))
+        for client in (gone, SECOND_ROUND[0])
+    )
+    spoil(update, other)
     platform, final = learn(tmp_path / "broken", part=1)
     assert trained(platform, 2) == [gone]
     assert final == unbroken

@@ -1,0 +1,39 @@
+"""How the updates of a round become the next global weights. The strategies have their names here.
+
+A strategy is a class; the parameters of its constructor are keys of ``strategy`` in the configuration. See
+:class:`task.strategies.strategy.Strategy`, and docs/strategies.md.
+"""
+
+from __future__ import annotations
+
+from inspect import signature
+
+from task.job import StrategySpec
+from task.strategies.fedavg import StreamingAverage
+from task.strategies.krum import Krum
+from task.strategies.median import Median
+from task.strategies.strategy import Strategy
+from task.strategies.trimmed_mean import TrimmedMean
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "fedavg": StreamingAverage,
+    "median": Median,
+    "trimmed_mean": TrimmedMean,
+    "krum": Krum,
+}
+
+
+def strategy_parameters(name: str) -> tuple[str, ...]:
+    """Return the parameters that a strategy needs.
+
+    Examples
+    --------
+    >>> strategy_parameters("krum"), strategy_parameters("fedavg")
+    (('f', 'm'), ())
+    """
+    return tuple(signature(STRATEGIES[name]).parameters)
+
+
+def strategy_of(spec: StrategySpec) -> Strategy:
+    """Return the strategy for one round."""
+    return STRATEGIES[spec.name](**{name: getattr(spec, name) for name in strategy_parameters(spec.name)})
