@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from task.engines.lean_import import lean_import
+
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -22,6 +24,10 @@ ONE_THREAD = {
     # less, and every element is computed as before.
     "XLA_FLAGS": "--xla_cpu_prefer_vector_width=512",
 }
+
+# TensorFlow imports these if they are there, and works without them. Keras alone brings scikit-learn, pandas and
+# Matplotlib where they are installed, and takes half of the import.
+_NOT_NEEDED = ("h5py", "keras", "scipy")
 
 _KERNELS = ("DNNL_", "MKL_", "NPY_", "ONEDNN_", "OPENBLAS_", "TF_ENABLE_ONEDNN_OPTS")
 
@@ -37,7 +43,9 @@ def arithmetic(environ: Mapping[str, str]) -> dict[str, str]:
 
 @cache
 def tensorflow() -> Any:
-    """Import TensorFlow with one thread, on the CPU.
+    """Import TensorFlow with one thread, on the CPU, and without Keras: no engine needs it.
+
+    A later ``import keras`` works as always.
 
     Raises
     ------
@@ -45,7 +53,8 @@ def tensorflow() -> Any:
         If TensorFlow was already set to work with more threads in this process: its results could differ.
     """
     os.environ.update(ONE_THREAD)
-    import tensorflow as tf  # noqa: PLC0415 - the variables above must be set first
+    with lean_import(*_NOT_NEEDED):
+        import tensorflow as tf  # noqa: PLC0415 - the variables above must be set first
 
     threading = tf.config.threading
     for read, write in (

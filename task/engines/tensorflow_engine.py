@@ -67,7 +67,7 @@ class Trainer:
 
         # XLA fuses the many passes of Adam over the parameters into one. It gets nothing else: its convolutions on a
         # CPU are many times slower than oneDNN's, and its matrix products round differently from those of `fit`.
-        apply = tf.function(update, jit_compile=True) if self._state else update
+        apply = tf.function(update, jit_compile=True, autograph=False) if self._state else update
 
         def step(inputs: Any, labels: Any) -> Any:
             with tf.GradientTape() as tape:
@@ -76,18 +76,24 @@ class Trainer:
             apply(tape.gradient(loss, self._parameters))
             return loss
 
+        # The loop is TensorFlow's own: to translate one from Python takes half as long as all the rest of a first call.
         @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow carries no types
+            autograph=False,
             input_signature=(
                 tf.TensorSpec([None, 28, 28], tf.float32),
                 tf.TensorSpec([None], tf.int32),
                 tf.TensorSpec([None, batch_size], tf.int32),
-            )
+            ),
         )
         def loop(inputs: Any, labels: Any, order: Any) -> Any:
-            losses = tf.TensorArray(tf.float32, size=tf.shape(order)[0])
-            for number in tf.range(tf.shape(order)[0]):
+            batches = tf.shape(order)[0]
+
+            def one_batch(number: Any, losses: Any) -> tuple[Any, Any]:
                 batch = tf.boolean_mask(order[number], order[number] != NO_IMAGE)
-                losses = losses.write(number, step(tf.gather(inputs, batch), tf.gather(labels, batch)))
+                return number + 1, losses.write(number, step(tf.gather(inputs, batch), tf.gather(labels, batch)))
+
+            start = tf.constant(0), tf.TensorArray(tf.float32, size=batches)
+            _, losses = tf.while_loop(lambda number, _: number < batches, one_batch, start, parallel_iterations=1)
             return losses.stack()
 
         return loop
@@ -111,7 +117,7 @@ def judge(
 def _judge(model: ModelName) -> Any:
     """Return the traced function (parameters, pixels, labels) -> (number right, summed loss in float64)."""
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow carries no types
+    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow carries no types
     def judge(parameters: Any, inputs: Any, labels: Any) -> Any:
         logits = forward(model, parameters, inputs)
         hits = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == tf.cast(labels, tf.int64), tf.int32))
