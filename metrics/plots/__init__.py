@@ -27,9 +27,9 @@ from metrics.plots import (
 from metrics.plots.papers import fig3, fig4, fig5, rgg
 from metrics.plots.parts.chart import Chart, NoDataError
 from metrics.plots.parts.style import STYLE
-from metrics.plots.pictures import FORMATS, PNG, write_pictures
+from metrics.plots.pictures import FORMATS, PNG, SVG, write_pictures
 
-__all__ = ["FIGURES", "FORMATS", "PNG", "Chart", "NoDataError", "save"]
+__all__ = ["FIGURES", "FORMATS", "PNG", "SVG", "Chart", "NoDataError", "save"]
 
 FIGURES: dict[str, Chart] = {
     chart.name: chart

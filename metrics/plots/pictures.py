@@ -9,12 +9,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-PNG = "png"
+PNG, SVG = "png", "svg"
 # What says when or by which version a picture was made, and is left out: equal tables give equal files.
 _LEFT_OUT: dict[str, dict[str, str | None]] = {
     PNG: {"Software": None},
     "pdf": {"CreationDate": None},
-    "svg": {"Date": None},
+    SVG: {"Date": None},
 }
 _PACKED = {"compress_level": 3}  # half the time of the default, and smaller files: few colours, large areas
 FORMATS = tuple(_LEFT_OUT)

@@ -27,14 +27,22 @@ class Answer:
 
     Parameters
     ----------
-    text
-        One sentence, or two where costs are known.
+    verdict
+        One sentence, with its interval if there is one.
     pairs
         Pairs of runs of one seed that it rests on, in the cell that has the fewest; 0 if nothing was compared.
+    cost
+        Another sentence, where costs are known.
     """
 
-    text: str
+    verdict: str
     pairs: int = 0
+    cost: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return f"{self.verdict} {self.cost}".strip()
 
 
 def answer(runs: pd.DataFrame) -> Answer:
@@ -60,7 +68,7 @@ def answer(runs: pd.DataFrame) -> Answer:
     if len(found) > 1:
         return Answer(_of_cells(found), pairs)
     (only,) = found
-    return Answer(" ".join(filter(None, [_of_pair(only, finished), _of_cost(only, finished)])), pairs)
+    return Answer(_of_pair(only, finished), pairs, _of_cost(only, finished))
 
 
 def _contests(finished: pd.DataFrame) -> list[dict[str, Any]]:

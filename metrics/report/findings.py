@@ -15,6 +15,7 @@ from metrics.collect.tables import Tables
 from metrics.report.answer import Answer, answer
 from metrics.report.cost_tables import break_even_lines, notes_on_costs, sources_of_costs
 from metrics.report.difference_tables import paired_tests
+from metrics.report.headline import Headline, headline
 from metrics.report.system_tables import one_row_each, side_by_side
 from metrics.report.table import Table
 
@@ -46,6 +47,8 @@ class Findings:
         Where the prices are from, and what is not in the costs: for the report, too long for a terminal.
     answer
         Who won.
+    headline
+        The few figures that matter most, a row per system.
     """
 
     title: str
@@ -57,22 +60,30 @@ class Findings:
     notes: tuple[str, ...]
     sources: tuple[str, ...]
     answer: Answer
+    headline: Headline
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether a value of the headline has an interval."""
+        return any(cell.interval for row in self.headline.rows for cell in row)
 
 
 def find(frames: Tables) -> Findings:
     """Return what the tables of an experiment show; they contain at least one run."""
     runs = per_run(frames)
     tested, rules = paired_tests(runs)
+    systems = per_system(runs)
     return Findings(
         title=" and ".join(sorted(set(runs["experiment"]))),
         learnt=common_label(label_runs(frames["runs"])),
-        compared=tuple(_compare(per_system(runs))),
+        compared=tuple(_compare(systems)),
         tested=tested,
         agreements=(*agreement_lines(agreements(frames)), *consistency_lines(frames)),
         unfinished=tuple(_unfinished(runs)),
         notes=(*_notes(runs), *rules, *break_even_lines(frames), *notes_on_costs(frames)),
         sources=tuple(sources_of_costs(frames)),
         answer=answer(runs),
+        headline=headline(systems),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a reader sees when an experiment has ended: a comparison in the terminal, figures, and ``report.md``."""
+"""What a reader sees when an experiment has ended: a comparison in the terminal, figures, and the same as a report."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from rich.text import Text
 from metrics.collect.cost_table import COST
 from metrics.collect.row_types import TABLES
 from metrics.collect.tables import Tables, load
-from metrics.plots import NoDataError
+from metrics.plots import PNG, SVG, NoDataError
 from metrics.plots.draw import draw
-from metrics.report import markdown
+from metrics.report import html, markdown
 from metrics.report.answer import next_step
+from metrics.report.content import collect_content
 from metrics.report.difference_tables import TITLE as TESTED
 from metrics.report.findings import Findings, find
 from metrics.report.terminal import show_table
 
-REPORT = "report.md"
+REPORT = "report.html"  # and the same as Markdown
 _AGREEMENT_STYLES = {True: "green", False: "bold red", None: "dim"}
 
 
@@ -51,7 +52,9 @@ def finish(out: Path, console: Console, command: str | None = None, *, figures: 
     report = out / REPORT
     show(findings, console, ahead(findings, frames, out, command))
     drawn = _draw(out, frames, console) if figures else []
-    report.write_text(markdown.render(findings, frames, drawn, out, command), encoding="utf-8")
+    content = collect_content(findings, frames, drawn, out, command)
+    report.write_text(html.render(content), encoding="utf-8")
+    report.with_suffix(".md").write_text(markdown.render(content), encoding="utf-8")
     _show_files(
         out, report, drawn, console, "none" if figures else "none; the same command with figures=true draws them"
     )
@@ -94,7 +97,7 @@ def _show_ahead(lines: Sequence[tuple[str, str]], console: Console) -> None:
 
 def _draw(out: Path, frames: Tables, console: Console) -> list[Path]:
     try:
-        return list(draw(out, frames).files)
+        return list(draw(out, frames, formats=(PNG, SVG)).files)
     except NoDataError as error:
         console.print(Text(str(error), style="yellow"))
         return []
@@ -107,9 +110,9 @@ def _tables_in(out: Path) -> list[str]:
 def _show_files(out: Path, report: Path, drawn: list[Path], console: Console, no_figures: str) -> None:
     pictures = ",".join(path.stem for path in drawn if path.suffix == ".png")
     listed = {
-        "report": str(report),
+        "report": f"{report.with_suffix('')}.{{html,md}}",
         "tables": f"{out}/{{{','.join(_tables_in(out))}}}.{{parquet,csv}}",
-        "figures": f"{out}/figures/{{{pictures}}}.{{png,csv}}" if pictures else no_figures,
+        "figures": f"{out}/figures/{{{pictures}}}.{{png,svg,csv}}" if pictures else no_figures,
         "per run": f"{out if (out / 'runs').is_dir() else out / '<cell>'}/runs/<run_id>",
     }
     console.print()

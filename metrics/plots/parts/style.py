@@ -45,6 +45,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "pdf.fonttype": 42,
+    "svg.fonttype": "none",  # text stays text: it can be searched, and files are a fifth as large
     "svg.hashsalt": "",  # names of elements that are the same each time
 }
 

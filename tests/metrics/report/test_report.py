@@ -178,7 +178,7 @@ def test_the_report_holds_what_is_needed_to_judge_and_repeat(make_experiment: Ex
     assert "figures/accuracy.png" in pictures
     assert "figures/time_per_round.png" in pictures
     assert all((folder / picture).is_file() for picture in pictures)
-    assert str(folder / "report.md") in text
+    assert str(folder / "report.html") in text
 
 
 def test_every_table_of_the_report_has_as_many_cells_in_each_row(make_experiment: Experiment) -> None:
