@@ -59,6 +59,26 @@ class StrategySpec:
 
 
 @dataclass(frozen=True)
+class PoisonSpec:
+    """Simulated poisoners; by default there are none.
+
+    Parameters
+    ----------
+    share
+        Of all clients, in [0, 1].
+    attack
+        A key of :data:`task.poison.ATTACKS`: what they send instead of the difference that they learnt.
+    scale
+        ``sign_flip``: the difference times ``-scale``. ``gaussian``: normal values with this standard deviation.
+        ``constant``: this value for each weight.
+    """
+
+    share: float = 0.0
+    attack: str = "none"
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
 class FederatedJob:
     """Everything that decides the learnt weights of one run.
 
@@ -85,6 +105,8 @@ class FederatedJob:
         Which images, by their name in :data:`task.data.DATA_SETS`.
     strategy
         How updates become the next global weights.
+    poison
+        Clients that are poisoned on purpose.
     max_update_norm
         The largest L2 norm of an update's difference from the global weights that it was trained from; a larger one is
         refused as corrupt. ``None``: there is no bound.
@@ -106,6 +128,7 @@ class FederatedJob:
     selection: SelectionPolicy = "random"
     data_set: str = "mnist"
     strategy: StrategySpec = field(default_factory=StrategySpec)
+    poison: PoisonSpec = field(default_factory=PoisonSpec)
     max_update_norm: float | None = MAX_UPDATE_NORM
     seed: int = 0
 
@@ -138,5 +161,9 @@ class FederatedJob:
         TypeError
             If ``values`` has a key that a job does not have.
         """
-        strategy = StrategySpec(**values.get("strategy", {}))
-        return cls(**{**values, "partition": PartitionSpec(**values["partition"]), "strategy": strategy})
+        sections = {
+            "partition": PartitionSpec(**values["partition"]),
+            "strategy": StrategySpec(**values.get("strategy", {})),
+            "poison": PoisonSpec(**values.get("poison", {})),
+        }
+        return cls(**{**values, **sections})

@@ -18,6 +18,8 @@ class Stream(IntEnum):
     INITIAL_WEIGHTS = 2
     SELECTION = 3
     BATCH_ORDER = 4
+    POISONERS = 5
+    POISON = 6
 
 
 def generator(seed: int, stream: Stream, *coordinates: int) -> np.random.Generator:

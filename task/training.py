@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from task.engines.engine import NO_IMAGE, engine_name, load_engine
 from task.job import FederatedJob
+from task.poison import poisoned
 from task.randomness import Stream, generator
 from task.weights import Weights
 
@@ -80,7 +81,7 @@ def local_update(
         order = batch_order(job, client_id, server_round, len(labels))
         trained, state, losses = trainer.train(weights, images, labels, order, optimizer_state)
     return Update(
-        weights=trained,
+        weights=poisoned(job, client_id, server_round, weights, trained),
         optimizer_state=state if job.optimizer_state == "keep" else None,
         num_examples=len(labels),
         train_loss=_last_epoch_mean(losses, order, job.local_epochs),

@@ -21,6 +21,7 @@ from task.job import (
     OptimizerStatePolicy,
     PartitionScheme,
     PartitionSpec,
+    PoisonSpec,
     SelectionPolicy,
     StrategySpec,
 )
@@ -66,6 +67,7 @@ def job_of(config: ExperimentConfig, seed: int) -> FederatedJob:
         ),
         data_set=config.data.name,
         strategy=StrategySpec(**asdict(config.strategy)),
+        poison=PoisonSpec(**asdict(config.poison)),
         max_update_norm=None if config.max_update_norm == UNLIMITED else float(config.max_update_norm),
         seed=seed,
     )

@@ -10,13 +10,14 @@ from pathlib import Path
 from experiments.config.backend_settings import Placement, asked_workers, job_of
 from experiments.config.backends import BACKENDS
 from experiments.config.schema import ExperimentConfig, TopologyConfig
-from task.job import MAX_UPDATE_NORM, FederatedJob, StrategySpec
+from task.job import MAX_UPDATE_NORM, FederatedJob, PoisonSpec, StrategySpec
 
 _DIGITS = 8  # of the configuration's hash in a run's id
 _SINCE = {  # what a job had before it could be chosen
     "selection": "random",
     "data_set": "mnist",
     "strategy": asdict(StrategySpec()),
+    "poison": asdict(PoisonSpec()),
     "max_update_norm": MAX_UPDATE_NORM,  # no update that was learnt from exceeded it
 }
 _SECTIONS_SINCE = {"topology": asdict(TopologyConfig())}  # the same of sections

@@ -24,6 +24,7 @@ from experiments.config.bounds import (
     OneOf,
     Positive,
     Seconds,
+    Share,
     above,
     between,
 )
@@ -31,6 +32,7 @@ from experiments.config.formats import Bucket, Folder, HostPort, Namespace, Regi
 from experiments.config.platform_keys import drop_later_nulls, with_platform_keys
 from experiments.config.price_schema import BillingConfig, PricingConfig, VmConfig
 from task.job import MAX_UPDATE_NORM, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
+from task.poison import ATTACKS
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf"
 SCHEMA_NAME = "schema"
@@ -90,6 +92,15 @@ class StrategyConfig:
     beta: Annotated[float, _BETA] | None = None
     f: Annotated[int, between(0, 1_000_000)] | None = None
     m: Count | None = None
+
+
+@dataclass
+class PoisonConfig:
+    """Simulated poisoners; older results know none."""
+
+    share: Share = 0.0
+    attack: Annotated[str, OneOf(("none", *ATTACKS))] = "none"
+    scale: Positive = 1.0
 
 
 @dataclass
@@ -250,6 +261,7 @@ class ExperimentConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     partition: PartitionConfig = field(default_factory=PartitionConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    poison: PoisonConfig = field(default_factory=PoisonConfig)
     round_policy: RoundPolicyConfig = field(default_factory=RoundPolicyConfig)
     topology: TopologyConfig = field(default_factory=TopologyConfig)
     platform: PlatformConfig = field(default_factory=PlatformConfig)

@@ -20,6 +20,7 @@ from task.engines.optimizers import OPTIMIZERS
 from task.images.data_set import DataSet
 from task.job import StrategySpec
 from task.models import MODELS
+from task.poison import ATTACKS
 from task.strategies import STRATEGIES, strategy_of, strategy_parameters
 
 FUNCTIONS = (*platforms(), FABRIC)  # backends that are functions
@@ -72,6 +73,9 @@ def _combinations(config: ExperimentConfig) -> Iterator[str]:
         yield from _dealt(config, DATA_SETS[config.data.name])
     yield from _round_policy(config)
     yield from _strategy(config)
+    if config.poison.share > 0 and config.poison.attack == "none":
+        allowed = f"with poison.share={config.poison.share:g} an attack must be chosen: {', '.join(ATTACKS)}"
+        yield wrong("poison.attack", config.poison.attack, allowed)
     others = [backend for backend in config.backends if backend not in FUNCTIONS]
     if config.selection == "fastest_mix" and others:
         allowed = f"depends on how long functions took, so that {' and '.join(others)} cannot do the same; "

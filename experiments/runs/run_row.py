@@ -13,6 +13,7 @@ from experiments.runs.supervisor import Ended
 from metrics.collect.cluster_facts import read_cluster
 from metrics.collect.row_files import read_run
 from metrics.collect.row_types import PROCESSES, RunRow
+from task.job import PoisonSpec, StrategySpec
 
 
 def judge(directory: Path, ended: Ended | None) -> RunRow:
@@ -50,6 +51,9 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         max_rounds=job.rounds,
         target_accuracy=job.target_accuracy,
         optimizer_state=job.optimizer_state,
+        strategy=_given(job.strategy),
+        max_update_norm=job.max_update_norm,
+        poison=_given(job.poison) if job.poison.share else None,
         partition=job.partition.scheme,
         **asdict(run.identity),
         final_weights_sha256=outcome.final_weights_sha256,
@@ -72,6 +76,10 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         cluster=read_cluster(directory),
     )
     return add_up(row, earlier_parts(directory, run))
+
+
+def _given(spec: StrategySpec | PoisonSpec) -> str:
+    return json.dumps({key: value for key, value in asdict(spec).items() if value is not None})
 
 
 def _outcome(directory: Path, ended: Ended | None) -> Outcome:

@@ -38,6 +38,9 @@ class RunRow:
     max_rounds: int
     target_accuracy: float | None
     optimizer_state: str
+    strategy: str | None = None  # JSON object: name and parameters; null in older rows, which were fedavg
+    max_update_norm: float | None = None  # null: no bound, or an older row
+    poison: str | None = None  # JSON object: simulated poisoners; null: none
     partition: str
     partition_sha256: str
     dataset_sha256: str

@@ -25,10 +25,10 @@ class Krum(KeptUpdates):
     Examples
     --------
     >>> krum = Krum(f=1, m=1)
-    >>> for value in (1.0, 1.1, 1.2, 1.3, 9.0):
+    >>> for value in (1.0, 2.0, 3.0, 4.0, 9.0):
     ...     krum.add({"w": np.float32([value])}, num_examples=1)
     >>> krum.result()["w"]
-    array([1.1], dtype=float32)
+    array([2.], dtype=float32)
     """
 
     def __init__(self, f: int, m: int) -> None:

@@ -13,7 +13,7 @@ from serverless.platforms.openfaas.settings import OpenFaasSettings
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.storage import DirectorySettings
-from task.job import FederatedJob
+from task.job import FederatedJob, PoisonSpec, StrategySpec
 from task.weights import sha256
 
 NN = FederatedJob(model="nn", clients=100, clients_per_round=3, rounds=2, local_epochs=1, seed=3)
@@ -63,6 +63,32 @@ def test_backends_end_with_bit_identical_weights_and_equal_accuracies(name, mnis
     assert len(rounds) == 2
     assert rounds[-1][3] == digest
     assert results["flower"] == results["openwhisk"] == (digest, rounds)
+
+
+SMALL = replace(NN, model="mlp50", clients_per_round=5, rounds=1, poison=PoisonSpec(0.2, "sign_flip", 3.0))
+STRATEGIES = [
+    StrategySpec("median"),
+    StrategySpec("trimmed_mean", beta=0.2),
+    StrategySpec("krum", f=1, m=2),
+]
+
+
+@pytest.mark.server
+@pytest.mark.training
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param(one, id=one.name, marks=[] if one.name == "krum" else [pytest.mark.exhaustive])
+        for one in STRATEGIES
+    ],
+)
+def test_strategies_and_simulated_poisoners_are_the_same_on_all_backends(strategy, mnist_settings, tmp_path):
+    job = replace(SMALL, strategy=strategy)
+    results = {
+        backend: learn(backend, job, mnist_settings, tmp_path / backend)
+        for backend in ("inprocess", "flower", "openwhisk")
+    }
+    assert results["flower"] == results["openwhisk"] == results["inprocess"]
 
 
 @pytest.mark.server
