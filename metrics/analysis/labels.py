@@ -17,7 +17,9 @@ from metrics.analysis.run_choices import (
     first_k,
     function_memory_mb,
     partition_label,
+    poison_label,
     selection,
+    strategy,
     topology,
 )
 from metrics.collect.tables import records
@@ -34,6 +36,8 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "local_epochs": lambda value: f"E={value}",
     "clients_per_round": lambda value: f"{value} a round",
     "clients": lambda value: f"of {value} clients",
+    "strategy": lambda value: "" if value == "fedavg" else value,
+    "poison": str,
     "first_k": lambda value: "" if pd.isna(value) else f"first {value:g} count",
     "closed": lambda value: f"closed {value}" if value else "",
     "selection": lambda value: "" if value == "random" else f"selection {value}",
@@ -53,7 +57,19 @@ _SYSTEM: Mapping[str, Callable[[Any], str]] = {
     "threads_per_client": lambda value: f"{value} threads_per_client",
 }
 _READ = ("run_id", "seed", "backend", "platform", "emulated", *_FORMATS, *_SYSTEM)  # few of the table's many columns
-_ADDED = ("partition", "first_k", "closed", "selection", "data_set", "function_memory_mb", "topology", "cell", "system")
+_ADDED = (
+    "partition",
+    "strategy",
+    "poison",
+    "first_k",
+    "closed",
+    "selection",
+    "data_set",
+    "function_memory_mb",
+    "topology",
+    "cell",
+    "system",
+)
 
 _GIVEN = ("workers", "threads_per_client")  # written for every system where not all were given as many
 
@@ -71,6 +87,8 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     labelled = runs[list(dict.fromkeys(name for name in _READ if name in runs))].assign(
         place=range(len(runs)),
         partition=partition_label(runs),
+        strategy=strategy(runs),
+        poison=poison_label(runs),
         first_k=first_k(runs),
         closed=closing_label(runs),
         selection=selection(runs),

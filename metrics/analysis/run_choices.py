@@ -51,6 +51,36 @@ def data_set(runs: pd.DataFrame) -> pd.Series[str]:
     return pd.Series(labels, index=runs.index, dtype="str")
 
 
+def strategy(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return how updates became global weights, such as ``krum(f=8, m=1)``; older runs knew ``fedavg`` only."""
+    labels = [_strategy(_at(config, "strategy")) for config in _configs(runs)]
+    return pd.Series(labels, index=runs.index, dtype="str")
+
+
+def _strategy(chosen: Any) -> str:
+    values = {key: value for key, value in (chosen or {"name": "fedavg"}).items() if value is not None}
+    name, given = values.pop("name"), ", ".join(f"{key}={value:g}" for key, value in values.items())
+    return f"{name}({given})" if given else str(name)
+
+
+def poisoned_share(runs: pd.DataFrame) -> pd.Series[float]:
+    """Return which share of each run's clients was poisoned on purpose."""
+    shares = [_at(config, "poison", "share") or 0.0 for config in _configs(runs)]
+    return pd.Series(shares, index=runs.index, dtype="float64")
+
+
+def poison_label(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return each run's simulated poisoners, such as ``10 % poisoned (sign_flip x 5, simulated)``; "" for none."""
+    labels = [_poisoned(_at(config, "poison")) for config in _configs(runs)]
+    return pd.Series(labels, index=runs.index, dtype="str")
+
+
+def _poisoned(chosen: Any) -> str:
+    if not _at(chosen, "share"):
+        return ""
+    return f"{100 * chosen['share']:g} % poisoned ({chosen['attack']} x {chosen['scale']:g}, simulated)"
+
+
 def topology(runs: pd.DataFrame) -> pd.Series[str]:
     """Return who invoked each run's clients, ``direct`` or ``fedkeeper``; older runs, and other systems, know no other.
 

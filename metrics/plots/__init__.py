@@ -21,6 +21,7 @@ from metrics.plots import (
     kpis,
     participation,
     platforms,
+    poisoning,
     time_per_round,
     topology,
 )
@@ -49,6 +50,7 @@ FIGURES: dict[str, Chart] = {
         platforms.CHART,
         participation.CHART,
         topology.CHART,
+        poisoning.CHART,
     )
 }
 

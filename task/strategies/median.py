@@ -13,6 +13,7 @@ class Median(KeptUpdates):
 
     Examples
     --------
+    >>> import numpy as np
     >>> median = Median()
     >>> for value in (1.0, 2.0, 3e38):
     ...     median.add({"w": np.float32([value])}, num_examples=1)
