@@ -42,6 +42,8 @@ _BACKENDS = Must("not be empty, such as backends=[inprocess,flower]", bool)
 _SEEDS = Must("not be empty, such as seeds=[0,1,2]", bool)
 _32_BITS = Must("be numbers from 0 to 4,294,967,295", lambda seeds: all(0 <= seed < 2**32 for seed in seeds))
 _ONCE = Must("name each value once: the same one twice would be the same run twice", lambda of: len(set(of)) == len(of))
+_TRACKERS = ("mlflow", "tensorboard")
+_TRACKED = Must("name some of mlflow, tensorboard", lambda names: set(names) <= set(_TRACKERS))
 _WORKERS = between(1, 1024)  # a process each
 _TARGET = between(0, 1, ", such as 0.95, or null for no target")
 _OF_A_CORE = above(0, 1, " (of a core), or null")
@@ -256,6 +258,7 @@ class ExperimentConfig:
     out: str | None = MISSING
     rerun: bool = MISSING
     figures: bool = True
+    tracking: Annotated[list[str], _TRACKED, _ONCE] = field(default_factory=list)
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

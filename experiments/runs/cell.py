@@ -13,7 +13,7 @@ from experiments.config.connections import withheld
 from experiments.config.plan import RunPlan, plan_runs
 from experiments.config.schema import CONFIGS, ExperimentConfig
 from experiments.live.view import View, open_view
-from experiments.runs.announcements import Watcher
+from experiments.runs.announcements import Event, Watcher
 from experiments.runs.beginning import begin
 from experiments.runs.identity import identify
 from experiments.runs.results_folder import arrange, locked
@@ -22,6 +22,7 @@ from experiments.runs.run_files import RunFile
 from experiments.runs.run_row import judge
 from experiments.runs.stop_request import StopRequest
 from experiments.runs.supervisor import CHILD, supervise
+from experiments.tracking.trackers import Trackers
 from metrics.collect.provenance import collect_provenance
 from metrics.collect.row_files import append
 from metrics.collect.row_types import RunRow
@@ -38,10 +39,13 @@ class CellResult:
         The rows of all runs that are over, those kept from earlier included.
     signal_number
         The signal that stopped it, if one did.
+    trackers
+        What its runs were written to, for the files that are made of all of them.
     """
 
     rows: dict[str, RunRow] = field(default_factory=dict)
     signal_number: int | None = None
+    trackers: Trackers | None = None
 
     @property
     def failed(self) -> list[RunRow]:
@@ -82,6 +86,7 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
         try:
             with open_view(console, title(cell.config), plans) as view:
                 view.note(*notes)
+                result.trackers = Trackers(cell.config.tracking, view.note)
                 for plan in plans:
                     if stop.wanted:
                         break
@@ -90,9 +95,10 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
                     view.note(*beginning.notes)
                     row = beginning.kept
                     if row is None:
+                        result.trackers.started(plan)  # before the run's own clock
                         with Watcher() as watcher:
                             run = RunFile.of(plan, identity, provenance, watcher.path, beginning.part)
-                            row = _make(plan, run, watcher, view, stop, command)
+                            row = _make(plan, run, watcher, view, result.trackers, stop, command)
                     view.ended(plan, row, kept=beginning.kept is not None)
                     result.rows[plan.run_id] = row
         finally:
@@ -102,7 +108,13 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
 
 
 def _make(
-    plan: RunPlan, run: RunFile, watcher: Watcher, view: View, stop: StopRequest, command: tuple[str, ...]
+    plan: RunPlan,
+    run: RunFile,
+    watcher: Watcher,
+    view: View,
+    trackers: Trackers,
+    stop: StopRequest,
+    command: tuple[str, ...],
 ) -> RunRow:
     """Make a run in a process of its own, and return its row, which is in its folder and in the cell's tables then."""
     view.started(plan)
@@ -110,18 +122,24 @@ def _make(
         reopen(plan.directory, run)
     else:
         run.write(plan.directory)
+
+    def heard(event: Event) -> None:
+        view.heard(plan, event)
+        trackers.heard(plan, event)
+
     uses_platform = "platform" in BACKENDS[plan.backend].sections
     ended = supervise(
         plan.run_id,
         plan.directory,
         watcher,
-        lambda event: view.heard(plan, event),
+        heard,
         stop,
         command,
         withheld(plan.config, uses_platform=uses_platform),
     )
     row = judge(plan.directory, ended)
     append(plan.directory, row)
+    trackers.ended(plan, row)
     collect(plan.directory.parent.parent)
     return row
 

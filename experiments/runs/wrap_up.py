@@ -29,6 +29,8 @@ def finish_cell(out: Path, result: CellResult, console: Console, config: Experim
         console.print("the same command continues after them", style="yellow", markup=False)
     elif any(row.rounds for row in result.rows.values()):
         conclude(out, console, config)
+        if result.trackers is not None:
+            result.trackers.attach(out)
     report_failures(out, result, console)
 
 
