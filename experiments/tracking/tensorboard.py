@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class RunTracker:
     def __init__(self, plan: RunPlan) -> None:
         self._folder = plan.directory / FOLDER
         self._last = 0
-        with SummaryWriter(str(self._folder)) as writer:
+        with self._writer() as writer:
             writer.add_text("parameters", "\n".join(f"- {name}: {value}" for name, value in parameters(plan).items()))
 
     def round(self, server_round: int, values: dict[str, float]) -> None:
@@ -35,14 +36,18 @@ class RunTracker:
 
     def attach(self, files: Sequence[Path]) -> None:
         """Keep the figures; TensorBoard has no place for other files."""
-        with SummaryWriter(str(self._folder)) as writer:
+        with self._writer() as writer:
             for path in files:
                 if path.suffix == ".png":
                     with Image.open(path) as picture:
                         pixels = np.asarray(picture.convert("RGB"))
                     writer.add_image(f"figures/{path.stem}", pixels, self._last, dataformats="HWC")
 
+    def _writer(self) -> SummaryWriter:
+        """Open a file of its own: names of one second would be the same, and the reader goes by their order."""
+        return SummaryWriter(str(self._folder), filename_suffix=f".{time.time_ns()}")
+
     def _write(self, values: dict[str, float], step: int) -> None:
-        with SummaryWriter(str(self._folder), filename_suffix=f".{step}") as writer:
+        with self._writer() as writer:
             for name, value in values.items():
                 writer.add_scalar(name, value, step)

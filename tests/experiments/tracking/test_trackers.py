@@ -36,6 +36,7 @@ def tracked(smoke_plan, row_makers):
     return track
 
 
+@pytest.mark.training  # the reader imports TensorFlow where there is one
 def test_tensorboards_reader_sees_rounds_of_all_parts(tracked):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -62,10 +63,9 @@ def test_mlflow_has_one_run_for_a_run_that_was_resumed(tracked, tmp_path, monkey
     assert run.info.run_name == plan.run_id
     assert run.info.status == "FINISHED"
     assert run.data.params["clients_per_round"] == "2"
+    measured = [(row.server_round, row.test_accuracy) for row in rounds]
     history = client.get_metric_history(run.info.run_id, "test_accuracy")
-    assert [(metric.step, metric.value) for metric in history] == [
-        (row.server_round, row.test_accuracy) for row in rounds
-    ]
+    assert [(metric.step, metric.value) for metric in history] == measured
     assert [artefact.path for artefact in client.list_artifacts(run.info.run_id)] == ["report.html"]
 
 
@@ -88,6 +88,6 @@ def test_a_package_that_is_missing_costs_a_note(tracked, monkeypatch):
 
 
 def test_another_name_is_refused_before_any_work(tmp_path: Path):
-    with pytest.raises(ConfigError, match="tracking=.*mlflow, tensorboard"):
+    with pytest.raises(ConfigError, match=r"tracking=.*mlflow, tensorboard"):
         compose_cells(["+exp=smoke", "tracking=[wandb]"])
     assert tuple(sorted(TRACKERS)) == _TRACKERS
