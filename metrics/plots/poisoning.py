@@ -31,20 +31,21 @@ def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     shares, strategies = sorted(shown["share"].unique()), list(shown["strategy"].unique())
     kept = [json.loads(text) for text in tables["runs"]["poison"].dropna()]
     attacks = sorted({f"{one['attack']}, scale {one['scale']:g}" for one in kept})
-    said = f"Simulated poisoners, drawn by the seed ({'; '.join(attacks)})."
+    said = f"n = {shown['n'].max()} seeds. Simulated poisoners, drawn by the seed ({'; '.join(attacks)})."
     notes = wrapped(said, bands(shown.assign(system=shown["strategy"], cell=shown["share"])), *source_notes(tables))
     figure, axes = new_figure(1, len(shares), 3.4, below=len(notes))
     for panel, share in zip(axes[0], shares, strict=True):
         for place, name in enumerate(strategies):
             rows = shown[(shown["share"] == share) & (shown["strategy"] == name)].sort_values("server_round")
             colour = _COLOURS[place % len(_COLOURS)]
-            panel.plot(rows["server_round"], rows["test_accuracy"], color=colour, marker="o", markersize=3, label=name)
+            width = 1.2 + 1.2 * (len(strategies) - 1 - place)  # equal lines lie on top of each other
+            panel.plot(rows["server_round"], rows["test_accuracy"], color=colour, linewidth=width, label=name)
             panel.fill_between(rows["server_round"], rows["lowest"], rows["highest"], color=colour, alpha=0.12, lw=0)
         panel.set_title(f"{100 * share:g} % poisoned")
         panel.set_ylim(0, 1)
         panel.set_xlabel("round")
     axes[0][0].set_ylabel("test accuracy")
-    axes[0][-1].legend(loc="center right", fontsize=8)
+    axes[0][-1].legend(loc="center right", bbox_to_anchor=(1, 0.4), fontsize=7)
     annotate(figure, "Test accuracy under poisoned clients, by strategy", what_was_learnt(tables), notes)
     return figure
 
