@@ -11,13 +11,14 @@ READY_DEV := .venv/.ready-dev
 INSTALL = $(BIN)/uv pip install --quiet --constraint constraints.txt --editable $(1) \
 	|| $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1)
 TESTS ?= tests
+SBOM ?= build/sbom.cdx.json
 # Each worker begins with half of the tests, file by file, so that the tests of a file share its servers; whoever has
 # done its own takes over from the other one.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20 $(TESTS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # without compiled bytecode, each process that imports TensorFlow takes 8 s longer
 
-.PHONY: help venv data minio demo unit test test-all rest check fix benchmark clean
+.PHONY: help venv data minio demo unit test test-all rest check audit sbom fix benchmark clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,14 @@ check: $(READY_DEV) ## Lint, types, who may import whom, and what could be abuse
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive -ll task machine metrics baselines serverless experiments scripts
+
+audit: $(READY_DEV) ## Look up known vulnerabilities of the pinned packages (needs a network that answers; else "not audited")
+	$(BIN)/python scripts/audit.py
+
+sbom: $(READY_DEV) ## Write what is installed, with licences, as a validated CycloneDX file: build/sbom.cdx.json
+	mkdir -p $(dir $(SBOM))
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --spec-version 1.6 \
+	--output-format JSON --output-file $(SBOM) $(BIN)/python
 
 fix: $(READY_DEV) ## Correct what ruff can correct, and format
 	$(BIN)/ruff check --fix .
