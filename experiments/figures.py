@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.config.errors import ConfigError, one_of
+from experiments.config.errors import ConfigError, disk_problem, one_of
+from experiments.printing import guarded
 from metrics.analysis.loading import MixedTablesError, load_all
 from metrics.collect.tables import TableError
 from metrics.plots import FIGURES, FORMATS, PNG, NoDataError
@@ -57,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         drawn = draw(order.out, load_all(order.folders, mixed=order.mixed), order.names, order.formats)
     except (ConfigError, FileNotFoundError, NoDataError, MixedTablesError, TableError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {disk_problem(order.out, error)}", file=sys.stderr)
         return 2
     for path in drawn.files:
         print(path)
@@ -115,4 +119,4 @@ def _formats(given: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

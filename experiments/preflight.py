@@ -20,6 +20,7 @@ from rich.text import Text
 
 from experiments.config.errors import ConfigError, one_of
 from experiments.config.overrides import options
+from experiments.printing import guarded
 from serverless.platforms.descriptor import load
 from serverless.platforms.registry import descriptor, platforms
 
@@ -109,4 +110,4 @@ def _conclusion(verdicts: Counter[Verdict]) -> Text:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

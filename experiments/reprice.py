@@ -18,10 +18,11 @@ from rich.console import Console
 from rich.text import Text
 
 from experiments.config.compose import compose_cells
-from experiments.config.errors import ConfigError, did_you_mean
+from experiments.config.errors import ConfigError, did_you_mean, disk_problem
 from experiments.config.overrides import keys, options
 from experiments.config.price_schema import BillingConfig
 from experiments.config.prices import price_book
+from experiments.printing import guarded
 from metrics.collect import tables
 from metrics.collect.cost_table import COST
 from metrics.collect.tables import Tables
@@ -44,7 +45,11 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     except (ConfigError, FileNotFoundError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    files = write_bill(folder, found)
+    try:
+        files = write_bill(folder, found)
+    except OSError as error:
+        print(f"error: {disk_problem(folder, error)}", file=sys.stderr)
+        return 2
     show({**frames, COST: found}, files, console or Console(highlight=False))
     return 0
 
@@ -126,4 +131,4 @@ def show(frames: Tables, files: Sequence[Path], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -1,7 +1,7 @@
 """The command line: ``python -m experiments.run +exp=quickstart``.
 
-Exit codes: 0 all runs succeeded, 1 a run failed, 2 the configuration is wrong (nothing was done), 128 + n stopped by
-signal n (130 after Ctrl-C).
+Exit codes: 0 all runs succeeded, 1 a run failed, or something could not be written or printed, 2 the configuration is
+wrong (nothing was done), 128 + n stopped by signal n (130 after Ctrl-C).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from experiments.config.errors import ConfigError
 from experiments.config.overrides import descriptions, keys
+from experiments.printing import guarded
 
 if TYPE_CHECKING:
     from experiments.config.compose import Cell
@@ -92,4 +93,4 @@ def _show(cells: list[Cell]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.live.progress import RUNNING, WAITING
+from experiments.printing import guarded
 from experiments.runs.sweep_status import DONE, FAILED, INTERRUPTED, RunStanding, Standing, stand, status_of
+from machine.files import DamagedFileError
 from metrics.collect.units import seconds
 
 USAGE = "usage: python -m experiments.status RESULTS"
@@ -41,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"error: no command has been run in {top}: name the folder of an experiment, such as results/quickstart",
             file=sys.stderr,
         )
+        return 2
+    except DamagedFileError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     show(top, standing, Console(highlight=False))
     return 0
@@ -124,4 +129,4 @@ def _describe(run: RunStanding, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -1,10 +1,41 @@
-"""Writing a file so that a reader finds it complete or not at all, also after a crash."""
+"""Writing a file so that a reader finds it complete or not at all, also after a crash; and naming what goes wrong."""
 
 from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+class DamagedFileError(ValueError):
+    """A file of ours with other contents than we write: which one, what is lost, and what to do."""
+
+
+@contextmanager
+def undamaged(path: Path, remedy: str) -> Iterator[None]:
+    """Turn what goes wrong while the contents of ``path`` are read into a :class:`DamagedFileError`.
+
+    Parameters
+    ----------
+    remedy
+        What is lost with it, and what to do.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DamagedFileError(f"{path} is damaged ({type(error).__name__}: {error}): {remedy}") from error
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an :class:`OSError` name the file: the system names none where a disk is full, or only a draft of ours."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -25,12 +56,13 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     draft = path.with_name(f".{uuid.uuid4().hex}")
     try:
-        with draft.open("wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        draft.replace(path)
+        with naming(path):
+            with draft.open("wb") as file:
+                file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

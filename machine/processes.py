@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from threading import Thread
 
 import psutil
 
@@ -21,6 +22,29 @@ from machine.tether import PR_SET_PDEATHSIG, prctl
 _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37  # linux/prctl.h
 _POLL_S = 0.02
 _KILL_PATIENCE_S = 10.0
+
+
+@contextmanager
+def end_of(pid: int) -> Iterator[int]:
+    """Return a descriptor that becomes readable when a child of this process ends; the child is not reaped.
+
+    Where the kernel has no ``pidfd_open`` (before Linux 5.3), or a sandbox forbids it, a thread waits instead.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        descriptor, other_end = os.pipe()
+        Thread(target=_close_at_end, args=(pid, other_end), daemon=True).start()
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _close_at_end(pid: int, descriptor: int) -> None:
+    with suppress(ChildProcessError):  # somebody has reaped it
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    os.close(descriptor)
 
 
 @contextmanager

@@ -32,6 +32,12 @@ def shown(value: object) -> str:
     return brief(json.dumps(value, default=str))
 
 
+def disk_problem(out: object, error: OSError) -> str:
+    """Return the line for results that cannot be written: the key, its value, the file, and what the system says."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"out={out}: {where}{error.strerror or error}; make room or write access there, or name another folder"
+
+
 def brief(text: str) -> str:
     """Return what somebody wrote as one short line of printable signs.
 

@@ -10,6 +10,7 @@ from experiments.config.backend_settings import capped, data_settings
 from experiments.config.backends import BACKENDS
 from experiments.config.compose import Cell
 from experiments.config.connections import withheld
+from experiments.config.errors import disk_problem
 from experiments.config.plan import RunPlan, plan_runs
 from experiments.config.schema import CONFIGS, ExperimentConfig
 from experiments.live.view import View, open_view
@@ -37,6 +38,8 @@ class CellResult:
     ----------
     rows
         The rows of all runs that are over, those kept from earlier included.
+    errors
+        A line for each run that left no row, because its folder could not be written.
     signal_number
         The signal that stopped it, if one did.
     trackers
@@ -44,6 +47,7 @@ class CellResult:
     """
 
     rows: dict[str, RunRow] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
     signal_number: int | None = None
     trackers: Trackers | None = None
 
@@ -90,17 +94,22 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
                 for plan in plans:
                     if stop.wanted:
                         break
-                    identity = identities[plan.run_id]
-                    beginning = begin(plan, identity, provenance, rerun=cell.config.rerun)
-                    view.note(*beginning.notes)
-                    row = beginning.kept
-                    if row is None:
-                        result.trackers.started(plan)  # before the run's own clock
-                        with Watcher() as watcher:
-                            run = RunFile.of(plan, identity, provenance, watcher.path, beginning.part)
-                            row = _make(plan, run, watcher, view, result.trackers, stop, command)
-                    view.ended(plan, row, kept=beginning.kept is not None)
-                    result.rows[plan.run_id] = row
+                    try:
+                        beginning = begin(plan, identities[plan.run_id], provenance, rerun=cell.config.rerun)
+                        view.note(*beginning.notes)
+                        row = beginning.kept
+                        if row is None:
+                            result.trackers.started(plan)  # before the run's own clock
+                            with Watcher() as watcher:
+                                identity = identities[plan.run_id]
+                                run = RunFile.of(plan, identity, provenance, watcher.path, beginning.part)
+                                row = _make(plan, run, watcher, view, result.trackers, stop, command)
+                    except OSError as error:  # a full disk may have room again for the next run
+                        result.errors.append(f"{plan.label}: {disk_problem(cell.out, error)}")
+                        view.note(result.errors[-1])
+                    else:
+                        view.ended(plan, row, kept=beginning.kept is not None)
+                        result.rows[plan.run_id] = row
         finally:
             collect(cell.out)
         result.signal_number = stop.signal_number
@@ -137,6 +146,8 @@ def _make(
         command,
         withheld(plan.config, uses_platform=uses_platform),
     )
+    if ended.sampler_problem is not None:
+        view.note(f"{plan.label}: samples came late or are missing: {ended.sampler_problem}")
     row = judge(plan.directory, ended)
     append(plan.directory, row)
     trackers.ended(plan, row)

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.config.backend_settings import Placement
 from experiments.config.plan import RunPlan
 from machine.clocks import now
-from machine.files import write_whole
+from machine.files import undamaged, write_whole
 from metrics.collect.provenance import Provenance
 from metrics.collect.row_files import read_run
 from metrics.collect.row_types import RoundRow
@@ -101,17 +101,20 @@ class RunFile:
         ------
         FileNotFoundError
             If the folder is not that of a run.
+        machine.files.DamagedFileError
+            If it holds something else.
         """
-        values = json.loads((directory / _RUN).read_text(encoding="utf-8"))
-        return cls(
-            **{
-                **values,
-                "job": FederatedJob.from_dict(values["job"]),
-                "placement": Placement(**values["placement"]),
-                "identity": Identity(**values["identity"]),
-                "provenance": Provenance(**values["provenance"]),
-            }
-        )
+        with undamaged(directory / _RUN, "what the run was is lost; move its folder away, and it is made again"):
+            values = json.loads((directory / _RUN).read_text(encoding="utf-8"))
+            return cls(
+                **{
+                    **values,
+                    "job": FederatedJob.from_dict(values["job"]),
+                    "placement": Placement(**values["placement"]),
+                    "identity": Identity(**values["identity"]),
+                    "provenance": Provenance(**values["provenance"]),
+                }
+            )
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,10 @@ class Outcome:
     def read(cls, directory: Path) -> Outcome | None:
         """Read ``outcome.json``; ``None`` if there is none."""
         path = directory / _OUTCOME
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        if not path.exists():
+            return None
+        with undamaged(path, "how the run ended is lost; delete the file, and the run counts as interrupted"):
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def rounds_of(directory: Path) -> list[RoundRow]:

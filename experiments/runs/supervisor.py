@@ -21,7 +21,7 @@ from experiments.runs.announcements import Event, Stopping, Watcher
 from experiments.runs.run_files import LOG
 from experiments.runs.stop_request import StopRequest
 from machine.clocks import now
-from machine.processes import adopting_orphans, cpu_seconds_of_children, end_descendants
+from machine.processes import adopting_orphans, cpu_seconds_of_children, end_descendants, end_of
 from metrics.collect.sampler import CONTROLLER, ROLE_VARIABLE, Sampler
 from task.engines.runtime import ONE_THREAD
 
@@ -60,6 +60,8 @@ class Ended:
         CPU seconds that the sampler used in this process; not part of ``cpu_s``.
     peak_total_rss_bytes
         Highest sum of resident sets of its processes, sampled once a second; ``None`` if it ended before the first.
+    sampler_problem
+        Why samples were not written when they were taken, if so.
     """
 
     returncode: int
@@ -69,6 +71,7 @@ class Ended:
     sampled_cpu_s: float
     sampler_cpu_s: float
     peak_total_rss_bytes: int | None
+    sampler_problem: str | None = None
 
 
 def supervise(
@@ -110,6 +113,7 @@ def supervise(
         sampled_cpu_s=sampler.cpu_s,
         sampler_cpu_s=sampler.own_cpu_s,
         peak_total_rss_bytes=sampler.peak_total_rss_bytes,
+        sampler_problem=sampler.problem,
     )
 
 
@@ -137,11 +141,10 @@ def _watch(
 
     The last sample is of a process that has ended but is not reaped yet: then its own account is complete.
     """
-    end_of_child = os.pidfd_open(child.pid)
     next_sample = time.monotonic()
     stopping_is_shown = False
-    try:
-        with selectors.DefaultSelector() as selector:
+    with end_of(child.pid) as end_of_child, selectors.DefaultSelector() as selector:
+        try:
             selector.register(watcher, selectors.EVENT_READ)
             selector.register(end_of_child, selectors.EVENT_READ)
             ready: set[int] = set()
@@ -157,6 +160,5 @@ def _watch(
                     with watcher.accept() as event:
                         if event is not None:
                             on_event(event)
-    finally:
-        sampler.sample()
-        os.close(end_of_child)
+        finally:
+            sampler.sample()

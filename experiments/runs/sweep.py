@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from experiments.config.compose import Cell
-from experiments.config.errors import ConfigError
+from experiments.config.errors import ConfigError, disk_problem
 from experiments.runs.cell import CellResult, check_runs, run_cell
 from experiments.runs.results_folder import locked
 from experiments.runs.sweep_file import Ledger
 from experiments.runs.wrap_up import conclude, finish_cell, print_log, report_failures
+from machine.files import DamagedFileError
 from metrics.collect.tables import collect
 from task.data import DataError
 
@@ -55,16 +56,19 @@ def run_cells(cells: Sequence[Cell], console: Console) -> int:
     with ExitStack() as stack:
         for top, its_cells in tops.items():
             stack.enter_context(locked(top, ""))
-            Ledger.of(its_cells).write(top)
+            try:
+                Ledger.of(its_cells).write(top)
+            except OSError as error:
+                raise ConfigError(disk_problem(top, error)) from error
         for number, cell in enumerate(cells, start=1):
             if cell.name:
                 console.rule(f"{number} of {len(cells)}: {cell.name}")
             ended.append(_run(cell, console))
             if cell.name:
-                collect(cell.top, [other.out for other in tops[cell.top]])
+                ended.append(_collected(ended.pop(), [other.out for other in tops[cell.top]]))
             if ended[-1].is_stopped:
                 break
-        concluded = ended[-1].is_stopped or all(_conclude(top, its, console) for top, its in tops.items())
+        concluded = ended[-1].is_stopped or _conclude_all(tops, console)
     if len(cells) > 1:
         _sum_up(cells, ended, console)
     if len(cells) == 1 or ended[-1].is_stopped:
@@ -78,16 +82,33 @@ def _run(cell: Cell, console: Console) -> _Ended:
         (cell.out / CELL_LOG).unlink()
     try:
         result = run_cell(cell, console)
-        finish_cell(cell.out, result, console, cell.config)
-    except (ConfigError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _Ended(cell, error=str(error), code=WRONG if isinstance(error, ConfigError) else FAILED)
-    except Exception as error:  # in our own code, or a full disk: the other cells may succeed
+        is_told = finish_cell(cell.out, result, console, cell.config)
+    except (ConfigError, DataError, DamagedFileError, OSError) as error:
+        said = disk_problem(cell.out, error) if isinstance(error, OSError) else str(error)
+        print(f"error: {said}", file=sys.stderr)
+        return _Ended(cell, error=said, code=WRONG if isinstance(error, ConfigError) else FAILED)
+    except Exception as error:  # in our own code: the other cells may succeed
         _report_traceback(cell.out, console)
         return _Ended(cell, error=f"{type(error).__name__}: {error}", code=FAILED)
     if result.signal_number is not None:
         return _Ended(cell, result, code=128 + result.signal_number)
-    return _Ended(cell, result, code=FAILED if result.failed else SUCCEEDED)
+    return _Ended(cell, result, code=FAILED if result.failed or result.errors or not is_told else SUCCEEDED)
+
+
+def _collected(ended: _Ended, cells: Sequence[Path]) -> _Ended:
+    """Collect the tables of a sweep so far; return how its last cell ended, which includes that."""
+    try:
+        collect(ended.cell.top, cells)
+    except OSError as error:
+        print(f"error: {disk_problem(ended.cell.top, error)}", file=sys.stderr)
+        return replace(ended, code=ended.code or FAILED)
+    return ended
+
+
+def _conclude_all(tops: Mapping[Path, Sequence[Cell]], console: Console) -> bool:
+    """Conclude every sweep, also after one where that failed."""
+    concluded = [_conclude(top, cells, console) for top, cells in tops.items()]
+    return all(concluded)
 
 
 def _conclude(top: Path, cells: Sequence[Cell], console: Console) -> bool:
@@ -96,11 +117,10 @@ def _conclude(top: Path, cells: Sequence[Cell], console: Console) -> bool:
         return True
     console.rule(str(top))
     try:
-        conclude(top, console, cells[0].config)
+        return conclude(top, console, cells[0].config)
     except Exception:  # the tables are complete, and the failures of cells are still to be reported
         _report_traceback(top, console)
         return False
-    return True
 
 
 def _report_traceback(folder: Path, console: Console) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from experiments.config.compose import Cell
 from experiments.config.plan import plan_runs
 from machine.clocks import now
-from machine.files import write_whole
+from machine.files import undamaged, write_whole
 
 _FILE = "sweep.json"
 
@@ -75,11 +75,12 @@ class Ledger:
         FileNotFoundError
             If no command has been run in this folder.
         """
-        values: dict[str, Any] = json.loads((top / _FILE).read_text(encoding="utf-8"))
-        cells = (
-            PlannedCell(cell["name"], tuple(PlannedRun(**run) for run in cell["runs"])) for cell in values["cells"]
-        )
-        return cls(values["command"], values["started_at"], tuple(cells))
+        with undamaged(top / _FILE, "what was planned is lost, no result is; the same command writes it again"):
+            values: dict[str, Any] = json.loads((top / _FILE).read_text(encoding="utf-8"))
+            cells = (
+                PlannedCell(cell["name"], tuple(PlannedRun(**run) for run in cell["runs"])) for cell in values["cells"]
+            )
+            return cls(values["command"], values["started_at"], tuple(cells))
 
 
 def _runs(cell: Cell) -> tuple[PlannedRun, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+import traceback
 from pathlib import Path
 
 from rich.console import Console
 
+from experiments.config.errors import disk_problem
 from experiments.config.prices import price_folder
 from experiments.config.schema import ExperimentConfig
 from experiments.runs.cell import CellResult
@@ -17,35 +19,58 @@ from metrics.collect.row_files import RUNS
 _LOG_LINES, _TRACEBACK_LINES = 6, 20
 
 
-def finish_cell(out: Path, result: CellResult, console: Console, config: ExperimentConfig) -> None:
-    """Report on the runs of a cell, and on those that failed.
+def finish_cell(out: Path, result: CellResult, console: Console, config: ExperimentConfig) -> bool:
+    """Report on the runs of a cell, and on those that failed; return whether all could be written that should be.
 
     After a signal to stop nothing is drawn, because somebody is waiting for the prompt. The tables are complete all the
     same.
     """
+    is_told = True
     if result.signal_number is not None:
         rounds = sum(row.rounds for row in result.rows.values())
         console.print(f"stopped: the {rounds} finished rounds are in the tables in {out}", style="yellow", markup=False)
         console.print("the same command continues after them", style="yellow", markup=False)
     elif any(row.rounds for row in result.rows.values()):
-        conclude(out, console, config)
+        is_told = conclude(out, console, config)
         if result.trackers is not None:
             result.trackers.attach(out)
     report_failures(out, result, console)
+    return is_told
 
 
-def conclude(out: Path, console: Console, config: ExperimentConfig) -> None:
-    """Price the runs of a folder, print their comparison, and write the report and, if wanted, the figures."""
+def conclude(out: Path, console: Console, config: ExperimentConfig) -> bool:
+    """Price the runs of a folder, print their comparison, and write the report and, if wanted, the figures.
+
+    These are steps of their own: where one fails, that is told, and the others are made.
+
+    Returns
+    -------
+    bool
+        Whether all of them could be made.
+    """
     from metrics.report.report import finish  # noqa: PLC0415 - Matplotlib: half a second, before the first run
 
-    for line in price_folder(out, config):
-        console.print(line, style="yellow", markup=False)
+    failed: list[Exception] = []
+    try:
+        for line in price_folder(out, config):
+            console.print(line, style="yellow", markup=False)
+    except OSError as error:
+        failed.append(error)
     command = shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]])
-    finish(out, console, command, figures=config.figures)
+    failed += finish(out, console, command, figures=config.figures)
+    for problem in failed:
+        is_disks = isinstance(problem, OSError)
+        said = disk_problem(out, problem) if isinstance(problem, OSError) else f"{type(problem).__name__}: {problem}"
+        console.print(said, style="bold red", markup=False, soft_wrap=True)
+        if not is_disks:  # a mistake of ours: where it is helps whoever mends it
+            traceback.print_exception(problem)
+    return not failed
 
 
 def report_failures(out: Path, result: CellResult, console: Console) -> None:
     """Print how runs failed, with the traceback from their logs; of a stopped run, only that it was stopped."""
+    for line in result.errors:
+        console.print(line, style="bold red", markup=False, soft_wrap=True)
     for row in result.failed:
         label = f"{row.backend} seed {row.seed} {row.status} after {row.rounds} rounds: {row.error}"
         style = "yellow" if row.status == "interrupted" else "bold red"

@@ -15,21 +15,21 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from machine.files import write_whole
+from machine.files import DamagedFileError, naming, write_whole
 from metrics.collect.row_types import SCHEMA_VERSION, TABLES, InvocationRow, Row
 from metrics.collect.schema import PROVIDER_STARTS, READABLE, defaults, new_names, schema, table_name
 
 RUNS = "runs"  # the folder of an experiment that has a folder for each of its runs
 
 
-class RowsError(ValueError):
+class RowsError(DamagedFileError):
     """A file of rows with a line that is none."""
 
 
 def append(directory: Path, *rows: Row) -> None:
     """Append rows of one kind to their table in a run's folder, and force them to disk."""
     path, lines = _lines(directory, rows)
-    with path.open("ab+") as file:
+    with naming(path), path.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two processes write `samples`: neither may see half a line of the other
         _drop_half_line(file)
         file.write(lines)

@@ -25,6 +25,7 @@ from metrics.collect.row_types import SampleRow
 ROLE_VARIABLE = "FL_PROCESS_ROLE"
 CONTROLLER = "controller"
 EVERY_S = 1.0
+_MOST_UNWRITTEN = 10_000  # rows that wait for a disk with room: some 20 minutes
 MOST_OF_A_CORE = 0.005  # what sampling may take: where a sample takes long, the next one comes later
 
 # Other people's programs inherit the controller's role; their file names show what they are. Ray's workers,
@@ -62,6 +63,8 @@ class Sampler:
         Highest sum of resident sets in a sample; ``None`` before the first.
     own_cpu_s
         CPU seconds that the samples themselves have used in the process that takes them.
+    problem
+        Why samples could not be written when they were taken, and which file; ``None`` if all could.
     """
 
     run_id: str
@@ -69,7 +72,9 @@ class Sampler:
     root_pid: int
     peak_total_rss_bytes: int | None = None
     own_cpu_s: float = 0.0
+    problem: str | None = None
     _last_cpu_s: float = 0.0
+    _unwritten: list[SampleRow] = field(default_factory=list)
     _roles: dict[psutil.Process, str] = field(default_factory=dict)
     _accounts: Accounts = field(default_factory=Accounts)
 
@@ -93,11 +98,21 @@ class Sampler:
         start = time.thread_time()
         rows = self._rows(now(), self._tree())
         if rows:
-            append(self.directory, *rows)
+            self._keep(rows)
             self.peak_total_rss_bytes = max(self.peak_total_rss_bytes or 0, sum(row.rss_bytes for row in rows))
         self._last_cpu_s = time.thread_time() - start
         self.own_cpu_s += self._last_cpu_s
         return rows
+
+    def _keep(self, rows: list[SampleRow]) -> None:
+        """Write rows. Where that fails the run goes on, and they are written together with the next ones."""
+        self._unwritten = [*self._unwritten, *rows][-_MOST_UNWRITTEN:]
+        try:
+            append(self.directory, *self._unwritten)
+        except OSError as error:
+            self.problem = str(error)
+        else:
+            self._unwritten = []
 
     def _rows(self, sampled_at: float, tree: list[psutil.Process]) -> list[SampleRow]:
         seen: dict[Hashable, Seen] = {}

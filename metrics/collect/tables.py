@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from machine.files import DamagedFileError, write_whole
 from metrics.collect.cost_table import COST
 from metrics.collect.row_files import RUNS, read_run
 from metrics.collect.row_types import SCHEMA_VERSION, TABLES
@@ -23,7 +24,7 @@ from metrics.collect.schema import PROVIDER_STARTS, READABLE, defaults, new_name
 Tables = Mapping[str, pd.DataFrame]
 
 
-class TableError(ValueError):
+class TableError(DamagedFileError):
     """A file of a collected table that is something else, or damaged."""
 
 
@@ -47,10 +48,26 @@ def collect(experiment: Path, cells: Sequence[Path] = ()) -> dict[str, pd.DataFr
     for name, row in TABLES.items():
         tables = [read_run(directory, name) for directory in directories]
         table = pa.concat_tables([schema(row).empty_table(), *tables])
-        pq.write_table(table, experiment / f"{name}.parquet")
-        pyarrow.csv.write_csv(table, experiment / f"{name}.csv")  # whole numbers stay whole beside nulls
+        write(experiment, name, table)
         frames[name] = table.to_pandas()
     return frames
+
+
+def write(experiment: Path, name: str, table: pa.Table) -> list[Path]:
+    """Write a table as ``<name>.parquet`` and ``<name>.csv``, each whole or not at all; return the files.
+
+    Raises
+    ------
+    OSError
+        If one cannot be written, with its name; what was there before is still there.
+    """
+    files = []
+    for suffix, write_to in (("parquet", pq.write_table), ("csv", pyarrow.csv.write_csv)):  # CSV by Arrow: whole
+        sink = pa.BufferOutputStream()  # numbers stay whole beside nulls
+        write_to(table, sink)
+        files.append(experiment / f"{name}.{suffix}")
+        write_whole(files[-1], sink.getvalue().to_pybytes())
+    return files
 
 
 def load(experiment: Path, *, any_version: bool = False) -> dict[str, pd.DataFrame]:

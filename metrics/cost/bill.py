@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from metrics.collect.cost_table import BILLING, COLUMNS, COST, ITEMS
 from metrics.collect.row_types import SCHEMA_VERSION
-from metrics.collect.tables import Tables
+from metrics.collect.tables import Tables, write
 from metrics.cost.functions import UNITS, usage, usd
 from metrics.cost.machine_hours import ROUND, held_seconds, machines_usd
 from metrics.cost.prices import POLICIES, FunctionPrice, PlacePrice, PriceBook, StorePrice, TrafficPrice, VmPrice
@@ -196,7 +194,4 @@ def bill(frames: Tables, books: Iterable[PriceBook]) -> pd.DataFrame:
 def write_bill(out: Path, found: pd.DataFrame) -> list[Path]:
     """Write a bill as ``cost.parquet`` and ``cost.csv``; return the files."""
     table = pa.Table.from_pandas(found, preserve_index=False)
-    parquet, csv = out / f"{COST}.parquet", out / f"{COST}.csv"
-    pq.write_table(table, parquet)
-    pyarrow.csv.write_csv(table, csv)
-    return [parquet, csv]
+    return write(out, COST, table)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from machine.files import write_whole
 from metrics.collect.cost_table import COST
 from metrics.collect.row_types import TABLES
 from metrics.collect.tables import Tables, load
@@ -25,7 +27,7 @@ REPORT = "report.html"  # and the same as Markdown
 _AGREEMENT_STYLES = {True: "green", False: "bold red", None: "dim"}
 
 
-def finish(out: Path, console: Console, command: str | None = None, *, figures: bool = True) -> None:
+def finish(out: Path, console: Console, command: str | None = None, *, figures: bool = True) -> list[Exception]:
     """Print the closing comparison of the experiment in ``out``, draw its figures and write its report.
 
     Parameters
@@ -39,6 +41,12 @@ def finish(out: Path, console: Console, command: str | None = None, *, figures: 
     figures
         Whether to draw them.
 
+    Returns
+    -------
+    list of Exception
+        Why the comparison could not be printed, the figures not drawn or the report not written: each is made though
+        another one failed.
+
     Raises
     ------
     FileNotFoundError
@@ -47,17 +55,31 @@ def finish(out: Path, console: Console, command: str | None = None, *, figures: 
     frames = load(out)
     if frames["runs"].empty:
         console.print(Text(f"No run has left a row in {out}: there is nothing to compare.", style="yellow"))
-        return
+        return []
     findings = find(frames)
     report = out / REPORT
-    show(findings, console, ahead(findings, frames, out, command))
-    drawn = _draw(out, frames, console) if figures else []
-    content = collect_content(findings, frames, drawn, out, command)
-    report.write_text(html.render(content), encoding="utf-8")
-    report.with_suffix(".md").write_text(markdown.render(content), encoding="utf-8")
-    _show_files(
-        out, report, drawn, console, "none" if figures else "none; the same command with figures=true draws them"
-    )
+    failed: list[Exception] = []
+    drawn: list[Path] = []
+    with _step(failed):
+        show(findings, console, ahead(findings, frames, out, command))
+    with _step(failed):
+        drawn = _draw(out, frames, console) if figures else []
+    with _step(failed):
+        content = collect_content(findings, frames, drawn, out, command)
+        write_whole(report, html.render(content).encode())
+        write_whole(report.with_suffix(".md"), markdown.render(content).encode())
+    with _step(failed):
+        no_figures = "none" if figures else "none; the same command with figures=true draws them"
+        _show_files(out, report, drawn, console, no_figures)
+    return failed
+
+
+@contextmanager
+def _step(failed: list[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever it is, the other steps are worth making
+        failed.append(error)
 
 
 def ahead(findings: Findings, frames: Tables, out: Path, command: str | None) -> list[tuple[str, str]]:

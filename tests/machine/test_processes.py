@@ -144,3 +144,29 @@ def test_outside_it_orphans_are_not_adopted():
     """)
     assert said == ["False"]
     assert psutil.Process().is_running()
+
+
+@pytest.mark.parametrize("fault", ["missing", "forbidden", "none"])
+def test_the_end_of_a_child_is_seen_also_where_the_kernel_has_no_pidfd(fault):
+    said = run(f"""
+        import errno, selectors
+        from machine.processes import end_of
+        def refuse(pid):
+            raise OSError(errno.ENOSYS, "Function not implemented")
+        if {fault!r} == "missing":
+            del os.pidfd_open
+        if {fault!r} == "forbidden":
+            os.pidfd_open = refuse
+        child = subprocess.Popen([PY, "-c", "input()"], stdin=subprocess.PIPE)
+        with end_of(child.pid) as ended, selectors.DefaultSelector() as selector:
+            selector.register(ended, selectors.EVENT_READ)
+            print(len(selector.select(0.2)))
+            child.communicate(b"go")
+        child = subprocess.Popen([PY, "-c", ""])
+        with end_of(child.pid) as ended, selectors.DefaultSelector() as selector:
+            selector.register(ended, selectors.EVENT_READ)
+            print(len(selector.select(30)), psutil.Process(child.pid).status())  # not reaped
+            child.wait()
+        print(child.returncode)
+    """)
+    assert said == ["0", "1", "zombie", "0"]

@@ -198,3 +198,14 @@ def test_a_stated_role_wins_and_an_inherited_controller_does_not(spawn):
 )
 def test_programs_are_known_by_their_file_names(command, role):
     assert role_of_command(command) == role
+
+
+def test_samples_that_cannot_be_written_do_not_end_the_run_and_are_written_later(tmp_path, spawn):
+    sampler = Sampler("r", tmp_path, spawn("client").pid)
+    (tmp_path / "samples.jsonl").mkdir()
+    sampler.sample()
+    sampler.sample()
+    assert "samples.jsonl" in sampler.problem
+    (tmp_path / "samples.jsonl").rmdir()
+    sampler.sample()
+    assert len(read_run(tmp_path, "samples")) == 3
