@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 EXPERIMENT_GROUP, PLATFORM_GROUP = "exp", "platform"
+_MOST_VALUES = 10_000  # of a sweep
 _LONGEST_NAME = 100  # characters of a folder's name
 
 
@@ -181,7 +182,8 @@ def parse(word: str) -> Override:
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException as error:
-        reason = str(error).splitlines()[0].removeprefix(f"Error parsing override '{word}'").strip()
+        reason = str(error).splitlines()[0].removeprefix(f"Error parsing override '{word}'")
+        reason = reason.removeprefix("HydraException while evaluating").strip()
         reason = f" ({reason})" if reason else ""
         raise ConfigError(
             f"cannot read {brief(word)!r}{brief(reason)}: write key=value, such as clients=100; "
@@ -207,7 +209,30 @@ def _problems(override: Override, multirun: bool) -> Iterator[str]:
 
 def _names(override: Override) -> list[object]:
     """Return the options that an override of a group asks for."""
-    return [*override.sweep_string_iterator()] if override.is_sweep_override() else [override.value()]
+    return [*_swept(override)] if override.is_sweep_override() else [override.value()]
+
+
+def _swept(override: Override) -> list[str]:
+    """Return the values of a sweep.
+
+    Raises
+    ------
+    ConfigError
+        If it has no list of values (Hydra's ``interval`` and ``glob``), none at all, or more than anybody runs.
+    """
+    from hydra.core.override_parser.types import Glob, RangeSweep  # noqa: PLC0415 - --help does without Hydra
+
+    key, said, sweep = override.key_or_group, override.get_value_string(), override.value()
+    if isinstance(sweep, Glob) or not override.is_discrete_sweep():
+        raise ConfigError(wrong(key, said, "a sweep needs a list of values, such as choice(1,2) or range(1,4)"))
+    if isinstance(sweep, RangeSweep):
+        step = sweep.step or float("nan")
+        if not 0 < (float(sweep.stop or 0) - float(sweep.start or 0)) / step <= _MOST_VALUES:  # NaN is not, either
+            raise ConfigError(wrong(key, said, f"a range has 1 to {_MOST_VALUES:,} values, such as range(1,4)"))
+    values = [*itertools.islice(override.sweep_string_iterator(), _MOST_VALUES + 1)]
+    if not 0 < len(values) <= _MOST_VALUES:
+        raise ConfigError(wrong(key, said, f"a sweep has 1 to {_MOST_VALUES:,} values"))
+    return values
 
 
 def _values(override: Override) -> list[str]:
@@ -215,10 +240,7 @@ def _values(override: Override) -> list[str]:
     key = override.key_or_group
     sign = "+" if key == EXPERIMENT_GROUP else ""
     if override.is_sweep_override():
-        if not override.is_discrete_sweep():
-            allowed = "a sweep needs a list of values, such as choice(1,2) or range(1,4)"
-            raise ConfigError(wrong(key, override.get_value_string(), allowed))
-        return [f"{sign}{key}={value}" for value in override.sweep_string_iterator()]
+        return [f"{sign}{key}={value}" for value in _swept(override)]
     return [sign + (override.input_line or "").lstrip("+")]
 
 

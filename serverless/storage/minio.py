@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import urllib3
 from minio import Minio
+from minio import time as signing
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
@@ -31,6 +33,7 @@ from serverless.storage.settings import MinioSettings
 
 T = TypeVar("T")
 
+_SKEW_S = 14 * 60  # a little less than the 15 minutes that S3 allows: the answer itself took some time
 _MISSING = {"NoSuchKey", "NoSuchObject"}
 _DAMAGED = {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
 
@@ -55,6 +58,26 @@ def _make_bucket(client: Minio, settings: MinioSettings) -> None:
     except S3Error as error:
         if error.code != "BucketAlreadyOwnedByYou":  # another run was quicker
             raise
+
+
+def _clock_is_off(error: S3Error) -> str | None:
+    """Return in words by how much the clock that signs requests differs from the server's, if that is too much.
+
+    An answer to HEAD has no body and so no reason: MinIO then says AccessDenied, whatever was wrong.
+    """
+    headers: Mapping[str, str] = getattr(error.response, "headers", None) or {}
+    try:
+        its_time = parsedate_to_datetime(headers["Date"])
+    except (KeyError, ValueError, TypeError):
+        its_time = None
+    off_s = 0.0 if its_time is None else (signing.utcnow() - its_time).total_seconds()
+    if abs(off_s) < _SKEW_S and error.code != "RequestTimeTooSkewed":
+        return None
+    by = f"{abs(off_s) / 60:,.0f} minutes {'ahead of' if off_s > 0 else 'behind'}" if off_s else "not that of"
+    return (
+        f"the clock of this machine is {by} the server's, and S3 takes no request that is signed 15 minutes off: set "
+        "the clocks of both, such as by NTP"
+    )
 
 
 @dataclass(frozen=True)
@@ -121,6 +144,8 @@ class MinioStore:
         except S3Error as error:
             if error.code in _MISSING:
                 raise ObjectMissing(f"cannot {doing}: there is no object {self._where(key)}") from error
+            if off := _clock_is_off(error):
+                raise StoreError(f"cannot {doing} {self._where(key)}: {off} (the server says {error.code})") from error
             raise StoreError(
                 f"cannot {doing} {self._where(key)}: the server says {error.code}: {error.message}. Check the "
                 f"credentials in {self.settings.access_key_env} and {self.settings.secret_key_env}, and "

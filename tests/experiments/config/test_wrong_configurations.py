@@ -181,6 +181,55 @@ def test_a_wrong_cell_of_a_sweep_is_found_before_the_first_one_runs():
     assert "needs a list of values" in problems("rounds=interval(1,3)", multirun=True)[0]
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "optimizer=glob(*)",
+        "pricing=glob([a,b],exclude=c)",
+        "+exp=glob(*)",
+        "rounds=interval(1,3)",
+        "rounds=tag(a,interval(1,3))",
+        "rounds=range(1,100000000)",
+        "rounds=range(3,3)",
+        "rounds=range(1,2,0)",
+        "rounds=range(1.5,0,1)",
+        "rounds=choice()",
+        "seeds=extend_list(1)",
+        "out=json_str({a:1})",
+        "rounds=foo(1)",
+        "rounds=shuffle(1)",
+        "rounds=sort(a,1)",
+        "rounds=int(x)",
+        "rounds=range(a,b)",
+    ],
+)
+@pytest.mark.parametrize("multirun", [True, False])
+def test_every_other_form_of_hydras_grammar_is_refused_in_words(word, multirun):
+    for problem in problems(word, multirun=multirun):
+        assert "Exception" not in problem
+        assert word.partition("=")[0].lstrip("+") in problem
+
+
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("rounds=choice(1,2)", [1, 2]),
+        ("rounds=range(1,4)", [1, 2, 3]),
+        ("rounds=range(3,0,-1)", [3, 2, 1]),
+        ("rounds=sort(2,1)", [1, 2]),
+        ("rounds=tag(a,choice(1,2))", [1, 2]),
+        ("rounds=int(3.0)", [3]),
+    ],
+)
+def test_the_forms_that_are_lists_of_values_are_swept_over(word, values):
+    assert [cell.config.rounds for cell in compose_cells([word], multirun=True)] == values
+
+
+def test_shuffle_sweeps_over_the_same_values():
+    cells = compose_cells(["rounds=shuffle(range(1,4))"], multirun=True)
+    assert {cell.config.rounds for cell in cells} == {1, 2, 3}
+
+
 def test_an_unknown_key_in_an_experiments_file_is_told_with_the_file(tmp_path, monkeypatch):
     import shutil
 
