@@ -21,6 +21,7 @@ from rich.text import Text
 from experiments.config.errors import ConfigError, one_of
 from experiments.config.overrides import options
 from experiments.printing import guarded
+from machine.files import private
 from serverless.platforms.descriptor import load
 from serverless.platforms.registry import descriptor, platforms
 
@@ -54,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"error: {problem}", file=sys.stderr)
         return WRONG
     console = Console(highlight=False)
-    codes = [check(cell, console) for cell in cells]
+    with private():
+        codes = [check(cell, console) for cell in cells]
     return max(codes)
 
 

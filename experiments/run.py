@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from experiments.config.errors import ConfigError
 from experiments.config.overrides import descriptions, keys
 from experiments.printing import guarded
+from machine.files import private
 
 if TYPE_CHECKING:
     from experiments.config.compose import Cell
@@ -81,7 +82,8 @@ def _run(asked: argparse.Namespace) -> int:
 
     from experiments.runs.sweep import run_cells  # noqa: PLC0415 - pandas as well
 
-    return run_cells(cells, Console(highlight=False))
+    with private():
+        return run_cells(cells, Console(highlight=False))
 
 
 def _show(cells: list[Cell]) -> None:

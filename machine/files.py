@@ -1,4 +1,4 @@
-"""Writing a file so that a reader finds it complete or not at all, also after a crash; and naming what goes wrong."""
+"""Writing a file whole, also after a crash, and so that it is the user's alone; and naming what goes wrong."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = str(path)
         raise
+
+
+@contextmanager
+def private() -> Iterator[None]:
+    """Let everything that is made in the block, also by processes that are started in it, be the user's alone.
+
+    Files, folders and Unix sockets get no rights for the group and for others (man 2 umask).
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:

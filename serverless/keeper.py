@@ -26,7 +26,7 @@ from serverless.register.clients import Register, RegisterError, open_register
 from serverless.rounds.loop import RoundLoop
 from serverless.rounds.selectors import durations_s, selector_of
 from serverless.settings import ServerlessSettings
-from serverless.storage import open_store
+from serverless.storage import address, open_store
 from serverless.storage.run_objects import RunObjects
 from task.data import load_images
 from task.engines.engine import engine_name
@@ -57,7 +57,8 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
         with recorder.setup("deploy the functions"):
             if settings.invoker:
                 stack.callback(remove_invokers, sites)
-            deploy(sites, settings.aggregator, placed.fabric.aggregator, engine_name(job.model), settings.invoker)
+            at, engine, reached = placed.fabric.aggregator, engine_name(job.model), address(settings.store)
+            deploy(sites, settings.aggregator, at, engine, reached, settings.invoker)
         with recorder.setup("upload the data"):
             store = open_store(settings.store, f"runs/{recorder.run_id}")
             stack.callback(store.delete_prefix, "data/")  # the rest stays: a run that was interrupted goes on with it

@@ -24,6 +24,7 @@ from metrics.collect.row_types import InvocationRow, RoundRow, RunRow, SampleRow
 from metrics.collect.tables import collect
 from metrics.cost.bill import bill, every_policy, write_bill
 from metrics.cost.prices import Billing, FunctionPrice, PriceBook, StorePrice, TrafficPrice, VmPrice
+from serverless.functions import store_limit
 from task.data import DataSettings, load_images
 from tests.support.tiers import TierGuard, marks_of_fixtures, starts
 
@@ -344,6 +345,16 @@ def _invented_round(run_id: str, server_round: int, slowdown: float, seed: int) 
         evaluate_s=0.2,
         weights_sha256=f"{server_round:032x}{seed:032x}",
     )
+
+
+@pytest.fixture
+def deployed_for(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Let the functions of this process be deployed for an object store, by its address; ``None``: for none."""
+
+    def deploy(store: str | None) -> None:
+        monkeypatch.setattr(store_limit, "deployed_store", lambda: store)
+
+    return deploy
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from experiments.config.backends import BACKENDS
 from experiments.config.schema import ExperimentConfig
 from experiments.runs.run_files import FINAL_WEIGHTS, Outcome, RunFile
 from machine.clocks import now, process_started_at
-from machine.files import write_whole
+from machine.files import private, write_whole
 from machine.processes import adopting_orphans, descendants, end_descendants, end_with_parent
 from metrics.collect import checkpoints
 from metrics.collect.recorder import Recorder, WatcherGone
@@ -34,7 +34,7 @@ EXIT_CODES = {"success": 0, "failed": 1, "interrupted": 130}
 def main(directory: Path) -> int:
     """Make the run that ``directory`` describes; return its exit code."""
     run = RunFile.read(directory)
-    with adopting_orphans():
+    with private(), adopting_orphans():
         try:
             outcome = _attempt(run, directory)
         except KeyboardInterrupt as error:  # a signal in the moment after the backend's end

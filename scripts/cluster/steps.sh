@@ -38,7 +38,10 @@ install_minio() {
   kubectl create namespace minio --dry-run=client -o yaml | kubectl apply -f -
   kubectl -n minio create secret generic minio --from-env-file="$STATE/minio.env" --dry-run=client -o yaml |
     kubectl apply -f -
-  sed "s|image: minio\$|image: $(image_of minio)|" "$HERE/minio.yaml" | kubectl apply -f -
+  local host_ip=127.0.0.1
+  [[ $CLUSTER == kind ]] && host_ip=0.0.0.0 # of the node's container, whose port kind.yaml publishes on loopback
+  sed -e "s|image: minio\$|image: $(image_of minio)|" -e "s|hostIP: .*|hostIP: $host_ip|" "$HERE/minio.yaml" |
+    kubectl apply -f -
   kubectl -n minio rollout status deployment/minio --timeout="${TIMEOUT_S}s"
 }
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import json
 import logging
 import os
@@ -19,6 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from machine.credentials import is_public_key
+from machine.files import private
+from serverless.emulator.front import is_loopback
 from serverless.emulator.platform_apis import APIS
 from serverless.emulator.server import serve
 from serverless.emulator.settings import EmulatorSettings
@@ -48,12 +49,13 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         auth, is_fresh = _auth(options.auth_file)
-        if (is_fresh or is_public_key(auth)) and not _is_loopback(options.host):
+        if (is_fresh or is_public_key(auth)) and not is_loopback(options.host):
             raise ValueError(
                 f"--host {options.host} can be reached from other machines: give a key of your own in "
                 f"${_AUTH_VARIABLE} or --auth-file (not the guest's that OpenWhisk publishes), or listen on 127.0.0.1"
             )
-        asyncio.run(_serve(options, _settings(options.config), auth))
+        with private():
+            asyncio.run(_serve(options, _settings(options.config), auth))
     except (ValueError, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
 
@@ -96,13 +98,6 @@ def _auth(file: Path | None) -> tuple[str, bool]:
     if not (name and key):
         raise ValueError(f"the key in {file or '$' + _AUTH_VARIABLE} must have the form uuid:key")
     return given, False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from serverless.emulator.containers.host import ContainerHost
 from serverless.emulator.containers.http_container import new_container
 from serverless.emulator.containers.memory_limits import memory_enforcer
 from serverless.emulator.containers.pool import ContainerPool
+from serverless.emulator.front import refuse_other_names
 from serverless.emulator.platform_apis import APIS
 from serverless.emulator.settings import EmulatorSettings
 from serverless.emulator.shared import Shared
@@ -79,10 +80,10 @@ async def serve(
         containers = ContainerHost(settings, memory, cpu, http, directory, api_host)
         pool = ContainerPool(settings, lambda workload: new_container(containers, workload))
         shared = Shared(settings, auth, pool, http, directory)
-        runners = {
-            name: web.AppRunner(APIS[name](shared, addresses[name]), access_log=None, shutdown_timeout=1.0)
-            for name in platforms
-        }
+        apis = {name: APIS[name](shared, addresses[name]) for name in platforms}
+        for api in apis.values():
+            api.middlewares.insert(0, refuse_other_names)
+        runners = {name: web.AppRunner(api, access_log=None, shutdown_timeout=1.0) for name, api in apis.items()}
         try:
             for name, runner in runners.items():
                 await runner.setup()

@@ -107,21 +107,28 @@ def open_sites(
 
 
 def deploy(
-    sites: dict[str, Site], aggregator: FunctionSpec, at: str, engine: EngineName, invoker: FunctionSpec | None = None
+    sites: dict[str, Site],
+    aggregator: FunctionSpec,
+    at: str,
+    engine: EngineName,
+    store: str,
+    invoker: FunctionSpec | None = None,
 ) -> None:
     """Bring the functions to the sites: the client to each, with its clients' invokers, the aggregator to one.
 
     Parameters
     ----------
+    store
+        Address of the run's object store, see :func:`serverless.storage.address`.
     invoker
         Limits of the functions that invoke a client each; ``None``: there are none.
     """
     for name, site in sites.items():
         if invoker:
-            deploy_invokers(site.platform, site.clients, invoker)
-        site.platform.deploy(replace(site.settings.client, engine=engine))
+            deploy_invokers(site.platform, site.clients, replace(invoker, store=store))
+        site.platform.deploy(replace(site.settings.client, engine=engine, store=store))
         if name == at:
-            site.platform.deploy(replace(aggregator, engine=engine))
+            site.platform.deploy(replace(aggregator, engine=engine, store=store))
 
 
 def remove_invokers(sites: dict[str, Site]) -> None:

@@ -1,8 +1,9 @@
 """How a function reads and writes objects: by URLs that it was given, without credentials.
 
 ``file://`` URLs come from the directory store, ``http(s)://`` ones are presigned by an object store; each allows
-one verb on one object. This module is shipped into functions: it imports the standard library, and ``requests``
-only when a URL needs it.
+one verb on one object. A URL of another store than the one that the function was deployed for is refused
+(:mod:`serverless.functions.store_limit`). This module is shipped into functions: it imports the standard library, and
+``requests`` only when a URL needs it.
 
 A store that is slow, full or gone for some seconds is asked again, with growing waits, until :data:`PATIENCE_S` is
 over; a refusal is final. What a store sends is compared with the MD5 sum in the object's ETag, and what is sent to it
@@ -15,12 +16,11 @@ import errno
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from machine.files import write_whole
 from serverless.functions.backoff import attempts
 from serverless.functions.over_http import TOO_LARGE, Outcome, ask, too_large
+from serverless.functions.store_limit import local_path, refusal
 
 __all__ = ["TOO_LARGE", "TransferError", "deliver", "fetch"]
 PATIENCE_S = 30.0  # with one object, from the first attempt to the beginning of the last one
@@ -109,15 +109,16 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _local_path(url: str) -> Path | None:
+    """Return the file behind an allowed URL, ``None`` if it is an object store's; refuse all others."""
     try:
-        parts = urlsplit(url)
+        path, reason = local_path(url), refusal(url)
     except ValueError as error:
         raise TransferError(f"{_shown(url)}: is no URL: {error}") from None
-    if parts.scheme in ("http", "https"):
-        return None
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+    if path is None and not url.startswith(("http://", "https://")):
         raise TransferError(f"{_shown(url)}: expected a URL that begins with file:///, http:// or https://")
-    return Path(url2pathname(parts.path))
+    if reason:
+        raise TransferError(f"{_shown(url)}: {reason}")
+    return path and path.resolve()  # what was looked at is what is opened
 
 
 def _on_disk(path: Path, action: Callable[[], bytes | None]) -> Outcome:

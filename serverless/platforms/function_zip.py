@@ -14,6 +14,7 @@ from pathlib import Path
 
 from serverless.functions.engine import ENGINE
 from serverless.functions.over_http import TRUSTED
+from serverless.functions.store_limit import STORE
 from task.models import EngineName
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,7 @@ _SHIPPED = (
     "machine/cgroups.py",
     "machine/clocks.py",
     "machine/files.py",
+    "machine/handover.py",
     "machine/http_chunks.py",
     "metrics/__init__.py",
     "metrics/collect/__init__.py",
@@ -41,6 +43,7 @@ def package(
     engine: EngineName | None = None,
     entry: str = "__main__.py",
     files: Mapping[str, str] | None = None,
+    store: str | None = None,
 ) -> bytes:
     """Return the zip of a function.
 
@@ -57,6 +60,9 @@ def package(
         Name of the file that the platform runs.
     files
         What else the platform wants beside it, by name, such as ``requirements.txt``.
+    store
+        Address of the one object store that the function may reach, see :func:`serverless.storage.address`; ``None``:
+        none at all.
 
     Raises
     ------
@@ -72,6 +78,8 @@ def package(
             _add(archive, TRUSTED, trusted)
         if engine is not None:
             _write(archive, ENGINE, f"{engine}\n".encode())
+        if store is not None:
+            _write(archive, STORE, f"{store}\n".encode())
         for name, content in sorted((files or {}).items()):
             _write(archive, name, content.encode())
     return buffer.getvalue()

@@ -27,6 +27,8 @@ class FunctionSpec:
         Time limit of an invocation, seconds.
     engine
         What a cold start imports, so that the first piece of work need not; ``None``: nothing.
+    store
+        Address of the one object store that it may reach; ``None``: none at all.
     code
         Whose code it has, if not that of its name.
     may_invoke
@@ -37,6 +39,7 @@ class FunctionSpec:
     memory_mb: int
     timeout_s: float
     engine: EngineName | None = None
+    store: str | None = None
     code: str | None = None
     may_invoke: bool = False
 

@@ -21,7 +21,7 @@ from serverless.preflight.findings import Finding, failed, ok
 from serverless.preflight.probe import Probe, probing
 from serverless.preflight.store import open_here
 from serverless.settings import ServerlessSettings
-from serverless.storage import MinioSettings, ObjectStore
+from serverless.storage import MinioSettings, ObjectStore, address
 from serverless.storage.run_objects import RunObjects, Update
 from task.engines.engine import engine_name
 from task.job import FederatedJob
@@ -94,8 +94,8 @@ class _Examination:
     def _deployed(self, probe: Probe, store: ObjectStore | None, known: limits.Limits) -> Iterator[Finding]:
         functions = (self.settings.aggregator, self.settings.client)
         try:
-            engine = engine_name(self.job.model)
-            deployed = [probe.deploy(replace(function, engine=engine)) for function in functions]
+            engine, reached = engine_name(self.job.model), address(self.settings.store)
+            deployed = [probe.deploy(replace(function, engine=engine, store=reached)) for function in functions]
         except PlatformError as error:
             yield failed(
                 DEPLOYMENT, str(error), "raise the limit that it names, or lower platform.client and .aggregator"

@@ -17,8 +17,17 @@ __all__ = [
     "StoreError",
     "StoreSettings",
     "Verb",
+    "address",
     "open_store",
 ]
+
+
+def address(settings: StoreSettings) -> str:
+    """Return where functions reach a store: ``file://`` and its folder, or scheme, host and port."""
+    if isinstance(settings, DirectorySettings):
+        return settings.root.absolute().resolve().as_uri()
+    scheme, usual = ("https", ":443") if settings.secure else ("http", ":80")
+    return f"{scheme}://{(settings.functions_endpoint or settings.endpoint).removesuffix(usual)}"  # as it is signed
 
 
 def open_store(settings: StoreSettings, prefix: str, environ: Mapping[str, str] = os.environ) -> ObjectStore:

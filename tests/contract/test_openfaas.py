@@ -13,6 +13,8 @@ from serverless.platforms.openfaas.callbacks import receive
 from serverless.platforms.openfaas.deploy import OpenFaas
 from serverless.platforms.protocol import FunctionSpec
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture
 def gateway(start):
@@ -30,18 +32,21 @@ def deployment(gateway, **changes):
     return {"service": "other", **{key: status[key] for key in kept}, **changes}
 
 
-def test_system_routes_need_the_key_and_functions_do_not(gateway):
+def test_every_route_but_health_needs_the_key(gateway):
     for verb, path in (
         ("GET", "system/functions"),
         ("GET", "system/function/client"),
         ("POST", "system/functions"),
         ("DELETE", "system/functions"),
         ("GET", "system/info"),
+        ("POST", "function/client"),
+        ("GET", "function/client/ready"),
+        ("POST", "async-function/client"),
     ):
         refused = requests.request(verb, f"{gateway.url}/{path}", json={})
         assert (refused.status_code, refused.text) == (401, "invalid credentials")
         assert refused.headers["WWW-Authenticate"] == 'Basic realm="Restricted"'
-    assert requests.post(f"{gateway.url}/function/client", json={}).status_code == 200
+    assert gateway.session.post(f"{gateway.url}/function/client", json={}).status_code == 200
     assert requests.get(f"{gateway.url}/healthz").status_code == 200
 
 
@@ -68,16 +73,16 @@ def test_the_codes_of_creating_updating_and_deleting(gateway):
     assert send("DELETE", functionName="other").status_code == 404
     assert send("DELETE").status_code == 400
     assert gateway.session.get(f"{gateway.url}/system/function/other").status_code == 404
-    assert gateway.session.post(f"{gateway.url}/system/functions", data=b"{").status_code == 400
+    assert gateway.session.post(f"{gateway.url}/system/functions", data=b"{", headers=JSON).status_code == 400
 
 
 def test_a_call_has_an_id_a_start_and_the_watchdogs_duration(gateway):
     url = f"{gateway.url}/function/client"
-    answer = requests.post(url, json={"sleep_s": 0.3})
+    answer = gateway.session.post(url, json={"sleep_s": 0.3})
     assert len(answer.headers["X-Call-Id"]) == 36
     assert int(answer.headers["X-Start-Time"]) > 1e18  # nanoseconds
     assert float(answer.headers["X-Duration-Seconds"]) >= 0.3
-    mine = requests.post(url, json={}, headers={"X-Call-Id": "mine"})
+    mine = gateway.session.post(url, json={}, headers={"X-Call-Id": "mine"})
     assert "X-Call-Id" not in mine.headers  # the gateway tells only those that it made
     told = gateway.invoke(sleep_s=0.3)
     assert told.provider_s >= 0.3
@@ -87,20 +92,20 @@ def test_a_call_has_an_id_a_start_and_the_watchdogs_duration(gateway):
 def test_bodies_may_come_in_chunks(gateway):
     text = json.dumps({"long": "x" * 300_000}).encode()
     pieces = (text[start : start + 70_001] for start in range(0, len(text), 70_001))
-    answer = requests.post(f"{gateway.url}/function/client", data=pieces)
+    answer = gateway.session.post(f"{gateway.url}/function/client", data=pieces, headers=JSON)
     assert len(answer.json()["got"]["long"]) == 300_000
-    broken = requests.post(f"{gateway.url}/function/client", data=iter([b'{"a": ']))
+    broken = gateway.session.post(f"{gateway.url}/function/client", data=iter([b'{"a": ']), headers=JSON)
     assert broken.status_code == 400
 
 
 def test_the_functions_own_answers_come_through(gateway):
     url = f"{gateway.url}/function/client"
-    assert requests.get(f"{url}/ready").json() == {"ready": True}
-    assert requests.get(f"{url}/elsewhere").status_code == 404
-    assert requests.post(f"{gateway.url}/function/nobody", json={}).status_code == 404
-    assert requests.post(f"{gateway.url}/function/client.openfaas-fn", json={}).status_code == 200
-    assert requests.post(url, json={}, headers={"X-Timeout": "100ms"}).status_code == 200
-    late = requests.post(url, json={"sleep_s": 1}, headers={"X-Timeout": "100ms"})
+    assert gateway.session.get(f"{url}/ready").json() == {"ready": True}
+    assert gateway.session.get(f"{url}/elsewhere").status_code == 404
+    assert gateway.session.post(f"{gateway.url}/function/nobody", json={}).status_code == 404
+    assert gateway.session.post(f"{gateway.url}/function/client.openfaas-fn", json={}).status_code == 200
+    assert gateway.session.post(url, json={}, headers={"X-Timeout": "100ms"}).status_code == 200
+    late = gateway.session.post(url, json={"sleep_s": 1}, headers={"X-Timeout": "100ms"})
     assert (late.status_code, late.headers["X-OpenFaaS-Internal"]) == (504, "of-watchdog")
 
 
@@ -120,8 +125,9 @@ def test_a_queued_call_is_answered_to_its_callback(gateway):
     with HTTPServer(("127.0.0.1", 0), Callback) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/"
-        queued = requests.post(f"{gateway.url}/async-function/client", json={"a": 1}, headers={"X-Callback-Url": url})
+        queued = gateway.session.post(
+            f"{gateway.url}/async-function/client", json={"a": 1}, headers={"X-Callback-Url": url}
+        )
         assert done.wait(20)
         server.shutdown()
         thread.join()
@@ -131,7 +137,7 @@ def test_a_queued_call_is_answered_to_its_callback(gateway):
     assert (headers["X-Function-Status"], headers["X-Function-Name"]) == ("200", "client")
     assert float(headers["X-Duration-Seconds"]) > 0
     assert json.loads(body)["got"] == {"a": 1}
-    bad = requests.post(f"{gateway.url}/async-function/client", json={}, headers={"X-Callback-Url": "nowhere"})
+    bad = gateway.session.post(f"{gateway.url}/async-function/client", json={}, headers={"X-Callback-Url": "nowhere"})
     assert bad.status_code == 400
 
 
@@ -171,10 +177,13 @@ def test_only_code_with_its_own_hash_and_a_program_becomes_an_image(gateway):
 
 
 def test_an_images_context_has_the_code_a_dockerfile_and_the_versions_of_here(tmp_path):
-    image.main(["client", str(tmp_path / "client"), "--engine", "numpy"])
+    image.main(["client", str(tmp_path / "client"), "--engine", "numpy", "--store", "http://store:9000"])
     written = {path.relative_to(tmp_path / "client").as_posix() for path in (tmp_path / "client").rglob("*")}
     assert {"Dockerfile", "__main__.py", "requirements.txt", "serverless/functions/openfaas/server.py"} <= written
     assert (tmp_path / "client" / "engine.txt").read_text() == "numpy\n"
+    assert (tmp_path / "client" / "store.txt").read_text() == "http://store:9000\n"
     assert "numpy==" in (tmp_path / "client" / "requirements.txt").read_text()
     with pytest.raises(SystemExit, match="2"):
-        image.main(["client", str(tmp_path / "client")])
+        image.main(["client", str(tmp_path / "client"), "--store", "http://store:9000"])
+    with pytest.raises(SystemExit, match="2"):
+        image.main(["client", str(tmp_path / "other")])  # for no store: its functions could reach none

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from machine.handover import TOKEN_HEADER, piped
 from serverless.emulator.openfaas.watchdog_config import Config, duration_s
 
 FUNCTION = """
@@ -57,18 +58,19 @@ def watchdog(tmp_path, **environment):
         "TMPDIR": str(tmp_path),
         **environment,
     }
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as listener, piped("the token") as token:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
             [sys.executable, "-m", "serverless.emulator.openfaas.watchdog", str(listener.fileno()), str(os.getpid())],
             env={name: value for name, value in given.items() if value is not None},
             pass_fds=(listener.fileno(),),
+            stdin=token,
             stderr=subprocess.PIPE,
         )
 
     def ask(method, path, body=None, headers=None, **options):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request(method, path, body, headers or {}, **options)
+        connection.request(method, path, body, {TOKEN_HEADER: "the token"} | (headers or {}), **options)
         answer = connection.getresponse()
         data = answer.read()
         connection.close()

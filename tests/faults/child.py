@@ -33,7 +33,7 @@ def main() -> None:
             yield replace(server, api_host=f"http://{proxy.endpoint}")
 
     launcher.start_emulator = start_behind_a_proxy
-    deploy.package = lambda *args: faulty_package(folder / "functions.json", *args)
+    deploy.package = lambda *args, **more: faulty_package(folder / "functions.json", *args, **more)
     runpy.run_module("experiments.runs.child", run_name="__main__", alter_sys=True)
 
 

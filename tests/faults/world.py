@@ -243,12 +243,14 @@ def keep_warm(patch: pytest.MonkeyPatch, plan: Path) -> None:
             deployed[function.name] = function
 
     patch.setattr(OpenWhisk, "deploy", once)
-    patch.setattr("serverless.platforms.openwhisk.deploy.package", lambda *args: faulty_package(plan, *args))
+    patch.setattr(
+        "serverless.platforms.openwhisk.deploy.package", lambda *args, **more: faulty_package(plan, *args, **more)
+    )
 
 
-def faulty_package(plan: Path, wrapper: str, *rest: Any) -> bytes:
+def faulty_package(plan: Path, wrapper: str, *rest: Any, **more: Any) -> bytes:
     """Return a function's zip, the client's with another ``__main__.py``."""
-    data = package(wrapper, *rest)
+    data = package(wrapper, *rest, **more)
     if wrapper != "openwhisk/client":
         return data
     main = Path(__file__).with_name("faulty_client.py").read_text().replace("@PLAN@", str(plan))

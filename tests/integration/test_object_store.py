@@ -16,7 +16,7 @@ import requests
 
 from metrics.collect.sampler import Sampler
 from serverless.functions.transfer import TransferError, deliver, fetch
-from serverless.storage import DirectorySettings, ObjectMissing, StoreError, open_store
+from serverless.storage import DirectorySettings, ObjectMissing, StoreError, address, open_store
 from tests.support.local_s3 import find_program, start_minio
 from tests.support.survivors import assert_ends
 from tests.support.tiers import starts
@@ -58,16 +58,17 @@ def server(request, servers):
 
 
 @pytest.fixture
-def s3(server, run_name):
+def s3(server, run_name, deployed_for):
+    deployed_for(address(server.settings()))
     return open_store(server.settings(), run_name, server.env)
 
 
 @pytest.fixture(params=["directory", *SERVERS])
-def store(request, servers, tmp_path, run_name):
-    if request.param == "directory":
-        return open_store(DirectorySettings(tmp_path), run_name)
-    server = servers(request.param)
-    return open_store(server.settings(), run_name, server.env)
+def store(request, servers, tmp_path, run_name, deployed_for):
+    is_directory = request.param == "directory"
+    settings = DirectorySettings(tmp_path) if is_directory else servers(request.param).settings()
+    deployed_for(address(settings))
+    return open_store(settings, run_name, {} if is_directory else servers(request.param).env)
 
 
 # --- every store
@@ -193,12 +194,13 @@ def test_an_expired_url_is_refused_and_cannot_be_lengthened(s3):
     assert s3.get("mine") == b"mine"
 
 
-def test_functions_may_know_the_server_by_another_name(server, run_name):
+def test_functions_may_know_the_server_by_another_name(server, run_name, deployed_for):
     port = server.endpoint.rpartition(":")[2]
     settings = replace(server.settings(), functions_endpoint=f"localhost:{port}")
     store = open_store(settings, run_name, server.env)
     url = store.grant("update", "PUT", 60)
     assert urlsplit(url).netloc == f"localhost:{port}"
+    deployed_for(address(settings))
     deliver(url, b"update")
     assert store.get("update") == b"update"
 

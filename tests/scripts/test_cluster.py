@@ -250,9 +250,26 @@ def test_ports_and_names_agree_between_the_files():
     kind = yaml.safe_load((CLUSTER / "kind.yaml").read_text())
     ports = {port["containerPort"] for node in kind["nodes"] for port in node["extraPortMappings"]}
     openwhisk = yaml.safe_load((CLUSTER / "openwhisk.yaml").read_text())
-    _, service = yaml.safe_load_all((CLUSTER / "minio.yaml").read_text())
-    assert ports == {openwhisk["nginx"]["httpsNodePort"], service["spec"]["ports"][0]["nodePort"]}
+    minio, _ = yaml.safe_load_all((CLUSTER / "minio.yaml").read_text())
+    (outside,) = minio["spec"]["template"]["spec"]["containers"][0]["ports"]
+    assert ports == {openwhisk["nginx"]["httpsNodePort"], outside["hostPort"]}
     assert openwhisk["whisk"]["ingress"]["apiHostPort"] == openwhisk["nginx"]["httpsNodePort"]
+
+
+@pytest.mark.parametrize("cluster", ["kind", "k3s"])
+def test_minio_is_open_to_this_machine_alone(tmp_path, cluster):
+    """Under k3s the node is the machine: loopback is asked for. kind's node is a container, published on loopback."""
+    (tmp_path / "state").mkdir()
+    stub(tmp_path, "kubectl", f'case "$*" in *create*) ;; *apply*) cat >>"{tmp_path}/applied" ;; esac')
+    bash(tmp_path, "install_minio", CLUSTER=cluster)
+    minio, service = yaml.safe_load_all((tmp_path / "applied").read_text())
+    assert service["spec"]["type"] == "ClusterIP"  # a node port would listen on every address of the machine
+    (port,) = minio["spec"]["template"]["spec"]["containers"][0]["ports"]
+    kind = yaml.safe_load((CLUSTER / "kind.yaml").read_text())
+    published = {mapping["listenAddress"] for node in kind["nodes"] for mapping in node["extraPortMappings"]}
+    on_the_machine = {port["hostIP"]} if cluster == "k3s" else published
+    assert on_the_machine == {"127.0.0.1"}
+    assert port["hostIP"] == {"k3s": "127.0.0.1", "kind": "0.0.0.0"}[cluster]
 
 
 def test_the_limits_hold_what_the_configured_functions_ask_for():

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from serverless.functions.transfer import TransferError, deliver, fetch
-from serverless.storage import DirectorySettings, open_store
+from serverless.storage import DirectorySettings, address, open_store
 from serverless.storage.run_objects import RunObjects
 from task.job import FederatedJob
 from tests.support.local_s3 import start_minio
@@ -22,9 +22,15 @@ def objects_in(store, grant_s):
     return objects
 
 
+@pytest.fixture
+def minio(running, deployed_for):
+    deployed_for(address(running.settings()))
+    return running
+
+
 @pytest.fixture(scope="module")
 @starts("server")
-def minio(tmp_path_factory):
+def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("minio")
     with start_minio(folder, folder / "log") as server:
         yield server
@@ -68,9 +74,10 @@ def test_what_is_granted_for_a_second_is_worth_nothing_after_it(minio):
     assert refused(deliver, params["update_url"], b"late")
 
 
-def test_a_folder_promises_less_and_says_so(tmp_path):
+def test_a_folder_promises_less_and_says_so(tmp_path, deployed_for):
     """A ``file://`` URL names one object of the own run; verb and expiry are the function's word alone."""
     store = open_store(DirectorySettings(tmp_path), "runs/a")
+    deployed_for(address(DirectorySettings(tmp_path)))
     store.put("x", b"mine")
     url = store.grant("x", "GET", 1)
     time.sleep(1.1)

@@ -12,7 +12,7 @@ from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, PlatformError
 from serverless.preflight import inside_function
 from serverless.preflight.probe import probing
-from serverless.storage import StoreError, open_store
+from serverless.storage import StoreError, address, open_store
 from tests.support.local_s3 import start_minio
 from tests.support.tiers import starts
 
@@ -71,7 +71,7 @@ def test_functions_trust_the_authority_that_is_shipped_with_them_and_nobody_else
     for trusted in (None, ca_file):
         client = OpenWhiskClient(emulator.api_host, emulator.auth, OpenWhiskSettings(functions_ca_file=trusted))
         with probing(OpenWhisk(client)) as probe:
-            function = probe.deploy(FunctionSpec("client", memory_mb=128, timeout_s=20))
+            function = probe.deploy(FunctionSpec("client", memory_mb=128, timeout_s=20, store=address(settings)))
             found.append(inside_function.store(probe, function, store, 60))
     refused, accepted = found
     assert (refused.verdict, "SSL" in refused.found, "store.functions_ca_file" in refused.advice) == (

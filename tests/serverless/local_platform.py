@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from metrics.collect.probe import WorkerProcess
-from serverless.functions import client
+from serverless.functions import client, store_limit
 from serverless.functions.aggregator import Aggregator
 from serverless.functions.transfer import TransferError
 from serverless.platforms.protocol import Invocation
@@ -59,10 +60,12 @@ class LocalPlatform:
     background: list[threading.Thread] = field(default_factory=list)
     name: str = "local"
     is_embedded: bool = True
+    store: str | None = None
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def deploy(self, function: Any) -> None:
-        """Nothing is to be done."""
+        """Note what the function may reach."""
+        self.store = function.store
 
     def invoke(self, function: Any, params: dict[str, Any]) -> Invocation:
         """Run the function here."""
@@ -96,7 +99,7 @@ class LocalPlatform:
             self._run(name, params)
 
     def _run(self, name: str, params: dict[str, Any]) -> Any:
-        with self._one_at_a_time:
+        with self._one_at_a_time, patch.object(store_limit, "deployed_store", lambda: self.store):
             return json.loads(json.dumps(HANDLERS[name](params)))
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from machine.clocks import now
 from metrics.collect.probe import WorkerProcess
+from serverless.functions.store_limit import limit_to
 from serverless.platforms.descriptor import PlatformDescriptor
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, Invocation
@@ -41,8 +42,9 @@ class Toy:
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def deploy(self, function: FunctionSpec) -> None:
-        """Remember the function."""
+        """Remember the function, and what it may reach."""
         self._deployed[function.name] = function
+        limit_to(function.store)
 
     def remove(self, name: str) -> None:
         """Forget the function."""

@@ -3,6 +3,8 @@
 Started as a script by its path, ``python -P action_proxy.py LISTENING_FD SERVER_PID``, not as a module: a function may
 bring its own package ``serverless``, so ours must not be in the process. Standard library only, to start fast.
 
+The standard input holds the token that requests must carry.
+
 The contract: ``POST /init {"value": {name, main, code, binary, env}}`` once, then ``POST /run {"value": {...},
 activation_id, ...}``. The function's code runs in this process, in its main thread.
 """
@@ -29,7 +31,7 @@ from typing import Any
 
 END_OF_ACTIVATION = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-TOKEN_VARIABLE, TOKEN_HEADER = "FL_CONTAINER_TOKEN", "X-Container-Token"
+TOKEN_HEADER = "X-Container-Token"  # noqa: S105 - as in machine.handover, which is not in the image
 Answer = tuple[int, Any]
 
 
@@ -106,7 +108,7 @@ def _load(source: Path) -> ModuleType:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers the requests of one connection with ``proxy``; a request must carry ``token``."""
+    """Answers the requests of one connection with ``proxy``; a request must carry ``token``, if there is one."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -116,10 +118,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Initialise or run the function."""
+        given = self.headers.get(TOKEN_HEADER, "")
+        if self.token and not hmac.compare_digest(given.encode(), self.token.encode()):
+            # every user of this machine can reach the port, but only our server may use it
+            self.close_connection = True  # the body is left unread
+            self.send_error(403)
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         handler = {"/init": self.proxy.init, "/run": self.proxy.run}.get(self.path)
-        if not hmac.compare_digest(self.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
-            handler = None  # every user of this machine can reach the port, but only our server may use it
         status, answer = handler(json.loads(body)) if handler else (404, {"error": "not found"})
         try:
             data = json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
@@ -160,7 +166,9 @@ def main() -> None:
     _die_with(server_pid)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a killed function's lines are kept
     Handler.proxy = ActionProxy()
-    Handler.token = os.environ.pop(TOKEN_VARIABLE, "")
+    Handler.token = sys.stdin.read()
+    if not Handler.token:
+        sys.exit("this container was given no token on its standard input")
     listener = socket.socket(fileno=listening_fd)
     listener.set_inheritable(False)
     while True:

@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from serverless.emulator.containers.action_proxy import TOKEN_HEADER, TOKEN_VARIABLE
+from machine.handover import TOKEN_HEADER, piped
 from serverless.emulator.containers.cpu_shares import CpuShare
 from serverless.emulator.containers.host import ContainerHost
 from serverless.emulator.containers.logs import ContainerLogs
@@ -75,7 +75,7 @@ class Container(asyncio.SubprocessProtocol):
         self._limit = host.memory.create(home.name, self.action.limits.memory * MIB)
         self._share = host.cpu.create(home.name)
         await asyncio.sleep(host.settings.cold_start_delay_s or 0.0)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", 0)) as listener, piped(self._token) as token:
             # The listening socket is handed down: the first request waits in its queue until the program is up. Its
             # connection exists before the program can choose, and without this each answer on it would take 40 ms.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -83,7 +83,7 @@ class Container(asyncio.SubprocessProtocol):
             self._transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: self,
                 *map(str, self._command(listener.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=token,
                 cwd=home,
                 env=host.environment(self.action, home) | self._environment(),
                 pass_fds=(listener.fileno(),),
@@ -100,7 +100,12 @@ class Container(asyncio.SubprocessProtocol):
 
     def _environment(self) -> dict[str, str]:
         """Return what that program finds in its environment, beside what every container does."""
-        return {TOKEN_VARIABLE: self._token}
+        return {}
+
+    @property
+    def _allowed(self) -> dict[str, str]:
+        """The header without which the container's program answers nobody; it has the token from its standard input."""
+        return {TOKEN_HEADER: self._token}
 
     @property
     def is_started(self) -> bool:
@@ -125,9 +130,9 @@ class Container(asyncio.SubprocessProtocol):
         maximum = self._host.settings.max_result_bytes
         started_at = time.monotonic()
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        headers = {TOKEN_HEADER: self._token}
+        url, headers = self._url + path, self._allowed
         try:
-            async with self._host.http.post(self._url + path, json=body, headers=headers, timeout=timeout) as response:
+            async with self._host.http.post(url, json=body, headers=headers, timeout=timeout) as response:
                 kept, length = bytearray(), 0
                 async for chunk in response.content.iter_any():
                     length += len(chunk)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
+from machine.handover import TOKEN_HEADER
 from serverless.emulator.containers.container import Container, ContainerGoneError
 from serverless.emulator.containers.host import ContainerHost
 from serverless.emulator.containers.workload import Limits, Workload
@@ -20,6 +21,7 @@ from serverless.emulator.containers.workload import Limits, Workload
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(Ki|Mi|Gi|k|M|G|)")
 _NOT_FORWARDED = frozenset({"host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
+_NOT_SENT_ON = _NOT_FORWARDED | {"authorization", TOKEN_HEADER.lower()}  # keys are for the server, not for functions
 _SET_ANEW = _NOT_FORWARDED | {"content-length", "content-encoding", "date", "server"}
 LOG_BYTES = 1 << 16  # of a container's output, kept until its next request, for the server's own log
 _PIECE_BYTES = 1 << 16
@@ -106,7 +108,7 @@ class ServiceContainer(Container):
             If there was no answer within ``timeout_s``.
         """
         started_at = time.monotonic()
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_SENT_ON}
         if request.is_chunked:
             headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
         try:
@@ -114,7 +116,7 @@ class ServiceContainer(Container):
                 request.method,
                 self._url + request.path,
                 data=_pieces(request.body) if request.is_chunked else request.body,
-                headers=headers,
+                headers={**headers, **self._allowed},
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
                 allow_redirects=False,
             ) as response:

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from serverless.emulator.front import refuse_what_pages_send
 from serverless.emulator.google.functions import Functions, GoogleError
 from serverless.emulator.rest import Handler, forwarded, reply, whole
 from serverless.emulator.settings import MIB
@@ -32,7 +33,7 @@ def google_api(shared: Shared, address: str) -> web.Application:
     The server's key is what a bearer token has to be: of the API, and as a function's identity token.
     """
     largest = shared.settings.max_code_bytes + 4 * MIB
-    app = web.Application(middlewares=[_errors, _authenticate], client_max_size=largest)
+    app = web.Application(middlewares=[refuse_what_pages_send, _errors, _authenticate], client_max_size=largest)
     app[FUNCTIONS] = Functions(shared.settings, shared.pool, shared.directory / "google-sources", address)
     app[AUTH] = shared.auth
     app.router.add_post(_PARENT + "/functions:generateUploadUrl", _upload_url)
@@ -96,8 +97,11 @@ async def _upload_url(request: web.Request) -> web.Response:
 async def _upload(request: web.Request) -> web.Response:
     """Take a source; the signature covers the content type, and credentials beside it are refused."""
     as_signed = request.content_type == "application/zip" and "Authorization" not in request.headers
-    taken = as_signed and request.app[FUNCTIONS].upload(request.match_info["token"], await request.read())
-    return web.Response(status=200 if taken else 403)
+    functions, token = request.app[FUNCTIONS], request.match_info["token"]
+    if not as_signed or not functions.may_upload(token):
+        return web.Response(status=403)  # the body is left unread
+    functions.upload(token, await request.read())
+    return web.Response()
 
 
 async def _create(request: web.Request) -> web.Response:
@@ -138,8 +142,8 @@ async def _operation(request: web.Request) -> web.Response:
 
 
 async def _invoke(request: web.Request) -> web.Response:
-    headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
-    answer = await request.app[FUNCTIONS].invoke(request.match_info["name"], await forwarded(request, "/", headers))
+    sent = await forwarded(request, "/", request.headers)
+    answer = await request.app[FUNCTIONS].invoke(request.match_info["name"], sent)
     if answer is None:
         return web.Response(status=404, text="<html><title>404 Page not found</title></html>", content_type="text/html")
     told = {"X-Cloud-Trace-Context": request.headers.get("X-Cloud-Trace-Context", "")}

@@ -80,12 +80,13 @@ class Functions:
         source = {"bucket": BUCKET, "object": f"{token}.zip"}
         return {"uploadUrl": f"{self.base_url}/upload/{token}", "storageSource": source}
 
-    def upload(self, token: str, code: bytes) -> bool:
-        """Keep a source; ``False`` if its URL was not given out."""
-        if token not in self._sources:
-            return False
+    def upload(self, token: str, code: bytes) -> None:
+        """Keep the source that was sent to a URL which was given out, see :meth:`may_upload`."""
         self._sources[token] = code
-        return True
+
+    def may_upload(self, token: str) -> bool:
+        """Whether the URL with ``token`` was given out."""
+        return token in self._sources
 
     def create(self, parent: str, function_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a function; return the operation.

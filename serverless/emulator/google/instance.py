@@ -9,7 +9,7 @@ from serverless.emulator.containers.http_container import ServiceContainer
 
 
 class FrameworkContainer(ServiceContainer):
-    """An instance of a Google Cloud Function: Google's functions-framework, as it is."""
+    """An instance of a Google Cloud Function: Google's functions-framework, behind a guard."""
 
     def _command(self, listening_fd: int) -> tuple[object, ...]:
         program = "serverless.emulator.google.framework"

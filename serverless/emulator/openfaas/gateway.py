@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from serverless.emulator.containers.http_container import Request
+from serverless.emulator.front import refuse_what_pages_send
 from serverless.emulator.openfaas.functions import NAMESPACE, Functions
 from serverless.emulator.openfaas.queue import CALL_ID, Queue
 from serverless.emulator.rest import ApiError, Handler, forwarded, reply
@@ -26,17 +27,18 @@ from serverless.emulator.shared import Shared
 FUNCTIONS = web.AppKey("functions", Functions)
 AUTH = web.AppKey("auth", str)
 QUEUE = web.AppKey("queue", Queue)
+HEALTH = "/healthz"
 _SERVED_BY = "embedded-openfaas"
 
 
 def openfaas_api(shared: Shared, address: str) -> web.Application:
     """Return the application; ``docs/platforms.md`` lists what it serves."""
     largest = shared.settings.max_code_bytes + 4 * MIB
-    app = web.Application(middlewares=[_errors, _authenticate], client_max_size=largest)
+    app = web.Application(middlewares=[refuse_what_pages_send, _errors, _authenticate], client_max_size=largest)
     functions = Functions(shared.settings, shared.pool, shared.directory / "openfaas-images")
     app[FUNCTIONS], app[AUTH], app[QUEUE] = functions, shared.auth, Queue(functions, shared.http)
     app.on_cleanup.append(lambda app: app[QUEUE].end())
-    app.router.add_get("/healthz", _health)
+    app.router.add_get(HEALTH, _health)
     app.router.add_get("/system/info", _info)
     app.router.add_get("/system/functions", _list)
     app.router.add_post("/system/functions", _deploy)
@@ -61,8 +63,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def _authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Ask for the key where OpenFaaS does: its functions are open to everybody who can reach the gateway."""
-    if request.path.startswith(("/system/", "/embedded/")):
+    """Ask for the key, also for functions: a gateway in a cluster may leave that to its ingress, here there is none."""
+    if request.path != HEALTH:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         expected = base64.b64encode(request.app[AUTH].encode())
         if scheme != "Basic" or not hmac.compare_digest(given.encode(errors="surrogateescape"), expected):

@@ -5,12 +5,16 @@ every request on to ``http_upstream_url`` with a chunked body, as that does, and
 ``X-Duration-Seconds``. Above ``max_inflight`` it answers 429 itself. After ``exec_timeout`` it answers 504, and the
 function goes on, although its answer is not used any more. When the function's process ends, so does this one.
 
+A request must carry the container's token, which comes on the standard input. The function gets another one in the same
+way, so that it answers this process alone.
+
 Started as ``python -m serverless.emulator.openfaas.watchdog LISTENING_FD SERVER_PID``.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -24,10 +28,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from machine.handover import TOKEN_HEADER, Guarded, piped
 from machine.http_chunks import read_body
 from machine.tether import tethered, tie
 from serverless.emulator.openfaas.watchdog_config import Config, duration_s
 
+UPSTREAM_TOKEN = {"fl_upstream_token": "stdin"}  # tells the function where its token is; real watchdogs have none
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"}
 
 
@@ -37,6 +43,7 @@ class Watchdog:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.lock_file = Path(tempfile.gettempdir(), ".lock")
+        self.upstream_token = secrets.token_urlsafe(24)
         self._inflight = 0
         self._guard = threading.Lock()
 
@@ -46,7 +53,8 @@ class Watchdog:
         found = shutil.which(program)
         if found is None:
             raise FileNotFoundError(f'fork/exec "{program}": no such program')
-        process = subprocess.Popen(tethered([found, *arguments]))
+        with piped(self.upstream_token) as token:
+            process = subprocess.Popen(tethered([found, *arguments]), stdin=token, env=os.environ | UPSTREAM_TOKEN)
         if not self.config.suppress_lock:
             self.lock_file.touch()
         return process
@@ -75,7 +83,7 @@ class Watchdog:
             self._inflight -= 1
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Guarded, BaseHTTPRequestHandler):
     """The watchdog's side of one connection."""
 
     protocol_version = "HTTP/1.1"
@@ -131,6 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         upstream = urlsplit(self.watchdog.config.upstream)
         connection = HTTPConnection(upstream.hostname or "", upstream.port, timeout=limit_s)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers[TOKEN_HEADER] = self.watchdog.upstream_token
         try:
             connection.request(self.command, path, body or None, headers, encode_chunked=not isinstance(body, bytes))
             answer = connection.getresponse()
@@ -170,6 +179,9 @@ def main() -> None:
     """Serve the inherited listening socket until the function's process, or the server, ends."""
     listening_fd, server_pid = (int(argument) for argument in sys.argv[1:])
     tie(server_pid)
+    _Handler.token = sys.stdin.read()
+    if not _Handler.token:
+        sys.exit("this container was given no token on its standard input")
     try:
         _Handler.watchdog = Watchdog(Config.of(os.environ))
         process = _Handler.watchdog.start()

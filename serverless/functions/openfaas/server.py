@@ -2,27 +2,33 @@
 
 One request at a time, in the main thread, each on a connection of its own. The address is the watchdog's
 ``http_upstream_url``. Source of the contract: openfaas/of-watchdog, mode ``http``; its requests come in chunks.
+
+Other users of a machine can reach the port of a process that is no container: so the embedded watchdog says with
+``fl_upstream_token=stdin`` that only requests with the token on the standard input are to be answered.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from machine.handover import Guarded
 from machine.http_chunks import read_body
 
 Function = Callable[[dict[str, Any]], dict[str, Any]]
 READY_PATH = "/ready"
 DEPLOYMENT = "X-Function-Deployment"  # header of every answer: which deployment gave it
 DEPLOYMENT_VARIABLE = "fl_deployment"
+TOKEN_VARIABLE = "fl_upstream_token"  # noqa: S105 - its name
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Guarded, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body leave in one piece
     function: Function
@@ -66,6 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 def serve(function: Function) -> None:
     """Answer requests with ``function`` until the process is ended."""
     address = urlsplit(os.environ["http_upstream_url"])  # noqa: SIM112 - the name is of-watchdog's
-    handler = type("Handler", (_Handler,), {"function": staticmethod(function)})
+    token = sys.stdin.read() if os.environ.get(TOKEN_VARIABLE) == "stdin" else ""
+    handler = type("Handler", (_Handler,), {"function": staticmethod(function), "token": token})
     with HTTPServer((address.hostname or "127.0.0.1", address.port or 5000), handler) as server:
         server.serve_forever()

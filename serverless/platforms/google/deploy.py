@@ -48,6 +48,7 @@ class GoogleFunctions:
             function.engine,
             "main.py",
             {"requirements.txt": requirements("functions-framework")},
+            function.store,
         )
         there = self.client.function(function.name)
         body = describe(function, hashlib.sha256(code).hexdigest(), settings.max_containers)

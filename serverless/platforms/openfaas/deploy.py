@@ -48,7 +48,8 @@ class OpenFaas:
         wrapper
             Whose code, if not that of the function's name.
         """
-        code = package(f"openfaas/{wrapper or function.name}", self.client.settings.functions_ca_file, function.engine)
+        trusted = self.client.settings.functions_ca_file
+        code = package(f"openfaas/{wrapper or function.name}", trusted, function.engine, store=function.store)
         image = self._push(code) if self.is_embedded else self._image(wrapper or function.name)
         deployment = describe(function, image, hashlib.sha256(code).hexdigest(), self.client.settings.max_containers)
         self._deployments[function.name] = deployment["envVars"][DEPLOYMENT_VARIABLE]

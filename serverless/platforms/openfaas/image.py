@@ -1,6 +1,7 @@
 """Writes what ``docker build`` needs for a function's image: OpenFaaS runs images, and cannot be sent code.
 
-``python -m serverless.platforms.openfaas.image client build/client && docker build -t NAME build/client``
+``python -m serverless.platforms.openfaas.image client build/client --store http://HOST:PORT``, and then
+``docker build -t NAME build/client``.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ CMD ["fwatchdog"]
 """
 
 
-def write_context(function: str, folder: Path, engine: EngineName, trusted: Path | None = None) -> None:
+def write_context(function: str, folder: Path, engine: EngineName, store: str, trusted: Path | None = None) -> None:
     """Write the function's code, its requirements and a Dockerfile into a new folder.
 
     Parameters
     ----------
     function
         ``client`` or ``aggregator``.
-    engine, trusted
+    engine, store, trusted
         See :func:`serverless.platforms.function_zip.package`.
 
     Raises
@@ -47,7 +48,7 @@ def write_context(function: str, folder: Path, engine: EngineName, trusted: Path
         If there is something at ``folder``.
     """
     folder.mkdir(parents=True)
-    with zipfile.ZipFile(io.BytesIO(package(f"openfaas/{function}", trusted, engine))) as archive:
+    with zipfile.ZipFile(io.BytesIO(package(f"openfaas/{function}", trusted, engine, store=store))) as archive:
         archive.extractall(folder)
     (folder / "requirements.txt").write_text(requirements(), encoding="utf-8")
     (folder / "Dockerfile").write_text(_DOCKERFILE, encoding="utf-8")
@@ -61,10 +62,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--engine", choices=get_args(EngineName), default="tensorflow", help="what a cold start imports"
     )
+    parser.add_argument(
+        "--store",
+        required=True,
+        help="object store as the functions reach it, the only one that they may: http://HOST:PORT",
+    )
     parser.add_argument("--trusted", type=Path, help="PEM file of the authority of the object store")
     options = parser.parse_args(arguments)
     try:
-        write_context(options.function, options.folder, options.engine, options.trusted)
+        write_context(options.function, options.folder, options.engine, options.store, options.trusted)
     except OSError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
 

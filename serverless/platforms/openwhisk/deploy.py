@@ -35,9 +35,10 @@ class OpenWhisk:
             Whose code, if not that of the function's name.
         """
         trusted = self.client.settings.functions_ca_file
-        zipped = package(f"openwhisk/{wrapper or function.code or function.name}", trusted, function.engine)
-        code = base64.b64encode(zipped).decode("ascii")
-        self.client.put_action(function, code, kind=KIND, binary=True)
+        code = f"openwhisk/{wrapper or function.code or function.name}"
+        zipped = package(code, trusted, function.engine, store=function.store)
+        encoded = base64.b64encode(zipped).decode("ascii")
+        self.client.put_action(function, encoded, kind=KIND, binary=True)
 
     def remove(self, name: str) -> None:
         """Delete the action if there is one."""

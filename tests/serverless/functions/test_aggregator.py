@@ -24,6 +24,12 @@ STAMPS = {client: Stamp(4, client, 1, 10 + client) for client in range(3)}
 UPDATES = {client: initial_weights("mlp50", seed=client) for client in range(3)}
 
 
+@pytest.fixture(autouse=True)
+def store(tmp_path, deployed_for):
+    """The folder of a test is its store."""
+    deployed_for(tmp_path.as_uri())
+
+
 def params(folder, **contents):
     """Parameters of a call over updates with these contents; ``None`` leaves an update out of the store."""
     stored = {f"u{client}": dumps(UPDATES[client], STAMPS[client]) for client in UPDATES} | contents

@@ -19,6 +19,12 @@ KEY = "uuid:a-secret-key"
 RECORD = {"activationId": "a1", "response": {"success": True, "result": {"answer": 42}}}
 
 
+@pytest.fixture(autouse=True)
+def store(tmp_path, deployed_for):
+    """The folder of a test is its store."""
+    deployed_for(tmp_path.as_uri())
+
+
 class Api(ThreadingHTTPServer):
     """Answers with what is in ``script``, one entry a request, and keeps the requests."""
 

@@ -43,7 +43,7 @@ def invoke(tmp_path):
 
     def invoke(name, **params):
         home = tmp_path / name
-        zipfile.ZipFile(BytesIO(package(f"openwhisk/{name}", engine="numpy"))).extractall(home)
+        zipfile.ZipFile(BytesIO(package(f"openwhisk/{name}", engine="numpy", store=tmp_path.as_uri()))).extractall(home)
         command, sent = [sys.executable, "-c", PROGRAM], json.dumps(params)
         done = subprocess.run(command, input=sent, capture_output=True, text=True, cwd=home, check=True)
         return json.loads(done.stdout)

@@ -87,13 +87,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._answer(200)
 
 
+@pytest.fixture(autouse=True)
+def store(tmp_path_factory, deployed_for):
+    """All folders of the tests are one store."""
+    deployed_for(tmp_path_factory.getbasetemp().as_uri())
+
+
 @pytest.fixture
 @starts("server")
-def server(monkeypatch):
+def server(monkeypatch, deployed_for):
     monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
     monkeypatch.setattr(transfer, "PATIENCE_S", 20)
     over_http._session.cache_clear()
     server = Server()
+    deployed_for(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -282,11 +289,12 @@ def test_no_signature_is_shown(server, monkeypatch, step):
 
 
 @pytest.mark.server
-def test_a_server_that_never_answers_is_given_up(monkeypatch):
+def test_a_server_that_never_answers_is_given_up(monkeypatch, deployed_for):
     monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
     monkeypatch.setattr(over_http, "READ_WITHIN_S", 0.1)
     monkeypatch.setattr(transfer, "PATIENCE_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        deployed_for(f"http://127.0.0.1:{silent.getsockname()[1]}")
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/k?{SIGNED}"
         with pytest.raises(TransferError, match=r"no answer from the object store .*attempt [2-9]\)"):
             fetch(url)
@@ -299,5 +307,5 @@ def test_it_is_light_enough_to_ship():
         " if name.split('.')[0] in ('requests', 'urllib3', 'numpy', 'serverless', 'task', 'metrics')))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    ours = ["backoff", "integrity", "over_http", "transfer"]
+    ours = ["backoff", "integrity", "over_http", "store_limit", "transfer"]
     assert shown.split() == ["serverless", "serverless.functions", *(f"serverless.functions.{name}" for name in ours)]

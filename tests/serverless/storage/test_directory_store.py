@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverless.functions.transfer import deliver, fetch
-from serverless.storage import DirectorySettings, ObjectMissing, StoreError, open_store
+from serverless.storage import DirectorySettings, ObjectMissing, StoreError, address, open_store
 from serverless.storage.protocol import MAX_KEY
 
 # Files are named f*, folders d*: in a directory, unlike in S3, one name cannot be both.
@@ -103,18 +103,21 @@ def test_a_run_sees_its_own_objects_only(tmp_path):
         one.get("x")
 
 
-def test_a_grant_is_the_file_itself_whatever_characters_the_root_has(tmp_path):
-    store = open_store(DirectorySettings(tmp_path / "ein Ordner %20 #1?"), "runs/a")
+def test_a_grant_is_the_file_itself_whatever_characters_the_root_has(tmp_path, deployed_for):
+    settings = DirectorySettings(tmp_path / "ein Ordner %20 #1?")
+    store = open_store(settings, "runs/a")
+    deployed_for(address(settings))
     deliver(store.grant("round-1/update", "PUT", 60), b"update")
     assert store.get("round-1/update") == b"update"
     assert fetch(store.grant("round-1/update", "GET", 60)) == b"update"
 
 
-def test_a_late_delivery_does_not_bring_a_deleted_run_back(store):
+def test_a_late_delivery_does_not_bring_a_deleted_run_back(store, deployed_for):
+    deployed_for(store.root.as_uri())
     url = store.grant("round-1/update", "PUT", 60)
     store.put("round-1/other", b"x")
     store.delete_prefix()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="No such file"):
         deliver(url, b"late")
     assert not store.folder.exists()
 

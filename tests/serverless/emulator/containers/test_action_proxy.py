@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from machine.handover import TOKEN_HEADER, piped
 from serverless.emulator.containers import action_proxy
 from tests.support.tiers import starts
 
@@ -20,19 +21,20 @@ class Proxy:
     """One container process and its two requests."""
 
     def __init__(self, folder, parent=None):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", 0)) as listener, piped("the token") as token:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             self.process = subprocess.Popen(
                 [sys.executable, "-P", action_proxy.__file__, str(listener.fileno()), str(parent or os.getpid())],
                 cwd=folder,
                 pass_fds=[listener.fileno()],
+                stdin=token,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             )
 
     def post(self, path, body):
-        answer = requests.post(self.url + path, json=body, timeout=10)
+        answer = requests.post(self.url + path, json=body, headers={TOKEN_HEADER: "the token"}, timeout=10)
         return answer.status_code, answer.json()
 
     def init(self, code, **value):
