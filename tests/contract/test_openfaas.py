@@ -126,7 +126,9 @@ def test_a_queued_call_is_answered_to_its_callback(gateway):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         queued = gateway.session.post(
-            f"{gateway.url}/async-function/client", json={"a": 1}, headers={"X-Callback-Url": url}
+            f"{gateway.url}/async-function/client",
+            json={"a": 1},
+            headers={"X-Callback-Url": f"http://127.0.0.1:{server.server_port}/"},
         )
         assert done.wait(20)
         server.shutdown()

@@ -24,7 +24,7 @@ def unfinished(whisk):
     key = b64encode(whisk.handle.auth.encode()).decode()
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(
-            f"POST /api/v1/namespaces/_/actions/echo HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {key}\r\n"
+            f"POST /api/v1/namespaces/_/actions/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {key}\r\n"
             "Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{".encode()
         )
         return connection.recv(65536).decode()
