@@ -5,29 +5,74 @@ It is shipped into functions, so it imports the standard library only.
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from email.message import Message
 from io import BufferedIOBase
 
+MOST_BYTES = 64 << 20  # of a body; platforms take a few MB
+WITHIN_S = 60.0  # from the first byte of a body to its last
 _PIECE_BYTES = 1 << 16
+_LONGEST_LINE = 4096
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_LENGTH = re.compile(r"[0-9]{1,12}")
 
 
-def read_body(headers: Message, stream: BufferedIOBase) -> Iterator[bytes]:
+def read_body(
+    headers: Message, stream: BufferedIOBase, most_bytes: int = MOST_BYTES, within_s: float = WITHIN_S
+) -> Iterator[bytes]:
     """Yield a request's body piece by piece, whether it has a length or comes in chunks (RFC 9112, 7.1).
+
+    Parameters
+    ----------
+    most_bytes, within_s
+        What is larger, or takes longer, is refused. A stream that says nothing at all is ended by the timeout of its
+        socket, which is the server's to set.
 
     Raises
     ------
     ValueError
-        If the size of a chunk, or the length, is no number.
+        If the size of a chunk, or the length, is no number or too large, or the body ends before it is whole.
+    TimeoutError
+        If the body is not whole in time.
     """
-    if "chunked" in headers.get("Transfer-Encoding", "").lower():
-        while size := int(stream.readline().partition(b";")[0], 16):
-            yield stream.read(size)
-            stream.readline()
-        while stream.readline() not in (b"\r\n", b"\n", b""):
-            continue  # trailers
+    give_up_at = time.monotonic() + within_s
+    left = most_bytes
+    for size in _sizes(headers, stream):
+        left -= size
+        if left < 0:
+            raise ValueError(f"the body is larger than {most_bytes} bytes")
+        missing = size
+        while missing:
+            if time.monotonic() > give_up_at:
+                raise TimeoutError(f"the body is not whole after {within_s:g} s")
+            piece = stream.read1(min(missing, _PIECE_BYTES))
+            if not piece:
+                raise ValueError("the body ends before it is whole")
+            missing -= len(piece)
+            yield piece
+
+
+def _sizes(headers: Message, stream: BufferedIOBase) -> Iterator[int]:
+    """Yield how many bytes of the body come next, as long as any do."""
+    if "chunked" not in headers.get("Transfer-Encoding", "").lower():
+        length = headers.get("Content-Length", "0").strip()
+        if not _LENGTH.fullmatch(length):
+            raise ValueError("Content-Length is no number of bytes")
+        yield int(length)
         return
-    left = int(headers.get("Content-Length", 0))
-    while left > 0 and (piece := stream.read(min(left, _PIECE_BYTES))):
-        left -= len(piece)
-        yield piece
+    while size := _chunk_size(stream.readline(_LONGEST_LINE)):
+        yield size
+        stream.readline(_LONGEST_LINE)
+    for _ in range(100):  # trailers
+        if stream.readline(_LONGEST_LINE) in (b"\r\n", b"\n", b""):
+            return
+    raise ValueError("there are too many trailers")
+
+
+def _chunk_size(line: bytes) -> int:
+    size = line.partition(b";")[0].strip()
+    if not _SIZE.fullmatch(size):
+        raise ValueError("the size of a chunk is no number")
+    return int(size, 16)

@@ -45,8 +45,13 @@ def credential_variables(config: ExperimentConfig) -> dict[str, str | None]:
 
 def withheld(config: ExperimentConfig, *, uses_platform: bool) -> frozenset[str]:
     """Return the environment variables with credentials that a run has no use for."""
-    named = (config.platform.auth_env, config.store.access_key_env, config.store.secret_key_env)
-    used = set(credential_variables(config).values()) if uses_platform else set()
+    named = (
+        config.platform.auth_env,
+        config.store.access_key_env,
+        config.store.secret_key_env,
+        config.register.password_env,
+    )
+    used = {*credential_variables(config).values(), config.register.password_env} if uses_platform else set()
     return frozenset(name for name in named if name is not None and name not in used)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, TypeGuard
 
+from machine.foreign_texts import plain
 from metrics.collect.probe import WorkReport
 from serverless.functions.messages import (
     AverageAnswer,
@@ -20,6 +21,10 @@ from serverless.functions.messages import (
 
 CORRUPT_UPDATE = "corrupt update"
 RUBBISH_ANSWER = "rubbish answer"
+_LARGEST_COUNT = 2**63 - 1  # what a column of the tables takes
+_LARGEST_NUMBER = 1e15  # of seconds, moments and losses: far above what is real, and sums of such stay finite
+_MOST_SPANS = 1000
+_LONGEST_TEXT = 200
 _MAY_BE_MISSING = {"cgroup_cpu_s", "cgroup_peak_memory_bytes", "cgroup_source"}
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -55,10 +60,10 @@ def read_client_answer(result: object, num_examples: int, *, keeps_state: bool =
     """
     answer = _object(result)
     loss, state = answer.get("train_loss"), answer.get("state_sha256")
-    if not isinstance(loss, int | float | None):
-        raise BadAnswer(f"train_loss is {_shown(loss)}, not a number")
     if isinstance(loss, float) and not math.isfinite(loss):
         raise WrongUpdate(f"train_loss is {_shown(loss)}: the client's training diverged")
+    if loss is not None and not _is_number(loss):
+        raise BadAnswer(f"train_loss is {_shown(loss)}, not a number")
     read = ClientAnswer(
         num_examples=_count(answer, "num_examples"),
         train_loss=loss,
@@ -145,9 +150,9 @@ def _corrupt(found: object, clients: Collection[int]) -> tuple[CorruptUpdate, ..
     if not isinstance(found, list) or not found:
         raise BadAnswer(f"corrupt is {_shown(found)}, not a list of updates")
     for one in found:
-        if not isinstance(one, dict) or one.get("client_id") not in clients or not isinstance(one.get("error"), str):
+        if not isinstance(one, dict) or not _is_one_of(clients, one.get("client_id")) or not _is_text(one.get("error")):
             raise BadAnswer(f"{_shown(one)} does not say which update is corrupt, and why")
-    return tuple(CorruptUpdate(client_id=one["client_id"], error=one["error"]) for one in found)
+    return tuple(CorruptUpdate(client_id=one["client_id"], error=plain(one["error"])) for one in found)
 
 
 def _work(value: object) -> WorkReport:
@@ -157,7 +162,9 @@ def _work(value: object) -> WorkReport:
     try:
         work = WorkReport.from_dict(value)
     except (TypeError, ValueError) as error:
-        raise BadAnswer(f"work is not the report of a probe: {error}") from error
+        raise BadAnswer(f"work is not the report of a probe: {plain(str(error), _LONGEST_TEXT)}") from error
+    if len(work.spans) > _MOST_SPANS:
+        raise BadAnswer(f"work has {len(work.spans)} spans; {_MOST_SPANS} are allowed")
     kinds = {column.name: str(column.type) for column in fields(WorkReport) if column.name != "spans"}
     values = [(name, kind, getattr(work, name)) for name, kind in kinds.items()]
     for span in work.spans:
@@ -171,16 +178,31 @@ def _work(value: object) -> WorkReport:
 def _fits(kind: str, value: object) -> bool:
     if kind == "float":
         return _is_number(value)
-    return {"int": type(value) is int, "str": isinstance(value, str), "bool": isinstance(value, bool)}[kind]
+    if kind == "str":
+        return _is_text(value) and plain(value, _LONGEST_TEXT) == value
+    return _is_count(value) if kind == "int" else isinstance(value, bool)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number within what the tables take; an integer may be too large even to become a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST_NUMBER
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= _LARGEST_COUNT
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str)
+
+
+def _is_one_of(clients: Collection[int], value: object) -> bool:
+    return type(value) is int and value in clients
 
 
 def _count(answer: Mapping[str, Any], name: str) -> int:
     value = answer.get(name)
-    if type(value) is not int or value < 0:
+    if not _is_count(value):
         raise BadAnswer(f"{name} is {_shown(value)}, not a whole number")
     return value
 
@@ -193,9 +215,12 @@ def _sha256(answer: Mapping[str, Any], name: str) -> str:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return plain(value) if isinstance(value, str) else None
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    """Spell a value out, as far as that is short: Python refuses to spell very long numbers and deep lists."""
+    try:
+        return plain(repr(value), 60)
+    except (ValueError, RecursionError):
+        return f"a very large {type(value).__name__}"

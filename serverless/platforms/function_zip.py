@@ -25,6 +25,7 @@ _SHIPPED = (
     "machine/files.py",
     "machine/handover.py",
     "machine/http_chunks.py",
+    "machine/json_values.py",
     "metrics/__init__.py",
     "metrics/collect/__init__.py",
     "metrics/collect/probe.py",

@@ -11,7 +11,10 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
+from machine.foreign_texts import plain
+from machine.json_values import read_json
 from serverless.functions.backoff import attempts
+from serverless.functions.http_limits import ask, bounded_session
 from serverless.platforms.protocol import Invocation, PlatformError
 
 BACKOFF_S = 0.2  # before a request is sent again
@@ -76,7 +79,7 @@ class Web:
             If the answer is something else, such as somebody's HTML page.
         """
         try:
-            value = answer.json()
+            value = read_json(answer.content)
         except ValueError:
             value = None
         if isinstance(value, kind):
@@ -90,7 +93,7 @@ class Web:
     def send(self, verb: str, url: str, *, timeout_s: float | None = None, **options: Any) -> requests.Response:
         """Send a request once, whatever the answer; raises :class:`requests.RequestException` if there is none."""
         time_outs = (self.request_timeout_s, timeout_s or self.request_timeout_s)
-        return self._session().request(verb, url, timeout=time_outs, allow_redirects=False, **options)
+        return ask(self._session(), verb, url, within_s=sum(time_outs), timeout=time_outs, **options)
 
     def _patiently(self, verb: str, url: str, options: dict[str, Any]) -> requests.Response:
         answer: requests.Response | None = None
@@ -115,8 +118,7 @@ class Web:
     def _session(self) -> requests.Session:
         """One session per thread: connections stay open, and no two threads share one."""
         if not hasattr(self._local, "session"):
-            session = requests.Session()
-            session.trust_env = False
+            session = bounded_session()
             session.auth, session.verify = self.auth, self.verify
             self._local.session = session
         session_: requests.Session = self._local.session
@@ -126,8 +128,8 @@ class Web:
 def json_of(answer: requests.Response) -> dict[str, Any]:
     """Return the answer's JSON object, an empty one if it is something else."""
     try:
-        value = answer.json()
-    except (ValueError, requests.RequestException):
+        value = read_json(answer.content)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -135,7 +137,8 @@ def json_of(answer: requests.Response) -> dict[str, Any]:
 def words(answer: requests.Response, said: dict[str, Any]) -> str:
     """Return the platform's own words for an error."""
     error = said.get("error")
-    return str(error.get("message") if isinstance(error, dict) else error or answer.text[:_SHOWN])
+    told = error.get("message") if isinstance(error, dict) else error
+    return plain(str(told or answer.content[:_SHOWN].decode("utf-8", "replace")))
 
 
 def authorities(ca_file: Path | None, verify_tls: bool) -> bool | str:
@@ -145,7 +148,7 @@ def authorities(ca_file: Path | None, verify_tls: bool) -> bool | str:
 
 def unanswered(error: requests.RequestException, activation_id: str | None) -> Invocation:
     """Tell what became of an invocation that had no answer; it has its id only where it may have run."""
-    told = f"{type(error).__name__}: {error}"
+    told = plain(f"{type(error).__name__}: {error}")
     if is_unsent(error):
         return Invocation(None, None, "unreachable", told, may_have_run=False)
     return Invocation(activation_id, None, "no answer", told)

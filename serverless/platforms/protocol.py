@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from machine.foreign_texts import plain
+
 if TYPE_CHECKING:  # it imports NumPy, and a list of the platforms does not need that
     from task.models import EngineName
 
@@ -79,6 +81,26 @@ class Invocation:
     wait_s: float | None = None
     init_s: float | None = None
     got_over: str | None = None
+
+    def __post_init__(self) -> None:
+        """Make what the platform told fit for a table, whichever platform it was; a time that is none is not told."""
+        for name, most in _LONGEST_TEXTS.items():
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, plain(str(value), most))
+        for name in _TIMES_S:
+            value = getattr(self, name)
+            if value is not None and not _is_time_s(value):
+                object.__setattr__(self, name, None)
+
+
+_LONGEST_TEXTS = {"activation_id": 200, "error_kind": 100, "got_over": 100, "error": 2000}
+_TIMES_S = ("provider_s", "wait_s", "init_s")
+_LONGEST_S = 1e9  # 30 years: above it, a time is a mistake
+
+
+def _is_time_s(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST_S
 
 
 class Platform(Protocol):

@@ -14,6 +14,8 @@ import certifi
 import requests
 
 from machine.credentials import is_public_key
+from serverless.functions.http_limits import ask as bounded
+from serverless.functions.http_limits import bounded_session
 from serverless.platforms.http_api import authorities
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
@@ -119,7 +121,6 @@ def ask(method: Literal["GET", "HEAD"], url: str, ca_file: Path | None, *, verif
     requests.RequestException
         If there is no answer.
     """
-    with requests.Session() as session:
-        session.trust_env = False
+    with bounded_session() as session:
         trusted = authorities(ca_file, verify)
-        return session.request(method, url, timeout=WITHIN_S, verify=trusted, allow_redirects=False)
+        return bounded(session, method, url, within_s=2 * WITHIN_S, timeout=WITHIN_S, verify=trusted)

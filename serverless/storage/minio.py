@@ -17,7 +17,9 @@ from minio import time as signing
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
-from serverless.functions.backoff import jittered_s
+from machine.foreign_texts import plain
+from serverless.functions.backoff import LONGEST_S, jittered_s
+from serverless.functions.http_limits import Deadline, refuse_encoded
 from serverless.functions.integrity import is_damaged
 from serverless.storage.minio_client import BACKOFF_S, connect
 from serverless.storage.protocol import (
@@ -34,6 +36,7 @@ from serverless.storage.settings import MinioSettings
 T = TypeVar("T")
 
 _SKEW_S = 14 * 60  # a little less than the 15 minutes that S3 allows: the answer itself took some time
+_MOST_BYTES = 1 << 30  # of one object
 _MISSING = {"NoSuchKey", "NoSuchObject"}
 _DAMAGED = {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
 
@@ -93,7 +96,8 @@ class MinioStore:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
         with self.explained("write", key):
             bucket, name = self.settings.bucket, self._name(key)
-            self._again(lambda: self._client.put_object(bucket, name, io.BytesIO(data), len(data)))
+            with self._in_time():
+                self._again(lambda: self._client.put_object(bucket, name, io.BytesIO(data), len(data)))
 
     def get(self, key: str) -> bytes:
         """See :class:`~serverless.storage.protocol.ObjectStore`."""
@@ -147,13 +151,15 @@ class MinioStore:
             if off := _clock_is_off(error):
                 raise StoreError(f"cannot {doing} {self._where(key)}: {off} (the server says {error.code})") from error
             raise StoreError(
-                f"cannot {doing} {self._where(key)}: the server says {error.code}: {error.message}. Check the "
+                f"cannot {doing} {self._where(key)}: the server says "
+                f"{plain(f'{error.code}: {error.message}', 300)}. Check the "
                 f"credentials in {self.settings.access_key_env} and {self.settings.secret_key_env}, and "
                 f"store.bucket and store.region"
             ) from error
         except (MinioException, urllib3.exceptions.HTTPError, ValueError) as error:
             raise StoreError(
-                f"cannot {doing} {self._where(key)}: {error}. Check that a server answers at store.endpoint="
+                f"cannot {doing} {self._where(key)}: {plain(str(error), 300)}. "
+                f"Check that a server answers at store.endpoint="
                 f"{self.settings.endpoint}, and store.secure, store.ca_file and store.bucket"
             ) from error
 
@@ -171,15 +177,29 @@ class MinioStore:
         return action()
 
     def _read(self, key: str, met: set[str]) -> bytes:
-        answer = self._client.get_object(self.settings.bucket, self._name(key))
-        try:
-            data = bytes(answer.read())
-        finally:
-            answer.close()
-            answer.release_conn()
+        with self._in_time():
+            answer = self._client.get_object(self.settings.bucket, self._name(key))
+            try:
+                refuse_encoded(answer.headers)
+                data = bytes(answer.read(_MOST_BYTES + 1, decode_content=False))
+            finally:
+                answer.close()
+                answer.release_conn()
+        if len(data) > _MOST_BYTES:
+            raise StoreError(f"{self._where(key)} is larger than {_MOST_BYTES} bytes: no object of a run is")
         if is_damaged(data, answer.headers.get("ETag", ""), met):
             raise urllib3.exceptions.ProtocolError("what came are not the bytes that the store names (ETag)")
         return data
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """End a request that the server keeps alive, a byte at a time, beyond all that its attempts may take."""
+        settings = self.settings
+        within_s = (settings.retries + 1) * (2 * settings.timeout_s + LONGEST_S)
+        with Deadline(within_s) as deadline:
+            yield
+        if deadline.is_over:
+            raise urllib3.exceptions.ProtocolError(f"the answer is not whole after {within_s:g} s")
 
     def _name(self, key: str) -> str:
         return f"{self.prefix}/{check_key(key)}"

@@ -10,6 +10,7 @@ from minio import Minio
 
 from machine.credentials import is_variable
 from serverless.functions.backoff import LONGEST_S
+from serverless.functions.http_limits import Pools
 from serverless.storage.protocol import StoreError
 from serverless.storage.settings import MinioSettings
 
@@ -36,7 +37,7 @@ def connect(settings: MinioSettings, endpoint: str, environ: Mapping[str, str]) 
         raise_on_status=False,
         respect_retry_after_header=False,  # a server must not decide how long a run hangs
     )
-    pool = urllib3.PoolManager(
+    pool = Pools(
         maxsize=64,
         timeout=urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s),
         retries=retries,

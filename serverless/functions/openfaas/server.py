@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from machine.handover import Guarded
 from machine.http_chunks import read_body
+from machine.json_values import read_json
 
 Function = Callable[[dict[str, Any]], dict[str, Any]]
 READY_PATH = "/ready"
@@ -41,10 +42,10 @@ class _Handler(Guarded, BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         try:
-            params = json.loads(b"".join(read_body(self.headers, self.rfile)))
+            params = read_json(b"".join(read_body(self.headers, self.rfile)))
             if not isinstance(params, dict):
                 raise ValueError("an object is expected")
-        except ValueError as error:
+        except (ValueError, TimeoutError) as error:
             self._answer(400, {"error": f"the request is no JSON object: {error}"})
             return
         try:

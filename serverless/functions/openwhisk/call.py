@@ -16,6 +16,7 @@ from urllib.parse import quote
 import requests
 from requests.adapters import HTTPAdapter
 
+from machine.json_values import read_json
 from serverless.functions.backoff import attempts
 from serverless.functions.messages import ClientCall
 from serverless.functions.over_http import TRUSTED
@@ -76,7 +77,7 @@ class _Api:
         url = self._root + path  # a redirect is an answer: followed, it would carry the key to wherever it leads
         answer = self._session.request(verb, url, json=body, timeout=within_s, allow_redirects=False)
         try:
-            value = answer.json()
+            value = read_json(answer.content)
         except ValueError:
             value = {"error": answer.text[:_SHOWN]}
         return answer.status_code, value if isinstance(value, dict) else {}

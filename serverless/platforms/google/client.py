@@ -67,7 +67,10 @@ class GoogleClient:
         """Send a function's source; return its ``storageSource``; raises :class:`PlatformError`."""
         url = f"{self._v2}{self.settings.parent}/functions:generateUploadUrl"
         given = self._object(self._web.call("POST", url, json={}), "uploadUrl", "storageSource")
-        answer = self._open.send("PUT", given["uploadUrl"], data=code, headers=_ZIP, timeout_s=300.0)
+        try:
+            answer = self._open.send("PUT", given["uploadUrl"], data=code, headers=_ZIP, timeout_s=300.0)
+        except requests.RequestException as error:  # its text and its cause have the URL, which is a secret
+            raise PlatformError(f"Google's storage takes no source ({type(error).__name__})") from None
         if not answer.ok:  # the URL itself is a secret
             raise PlatformError(f"Google's storage takes no source: {answer.status_code} {answer.reason}")
         return dict(given["storageSource"])

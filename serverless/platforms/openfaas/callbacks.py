@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import secrets
 import threading
 from collections.abc import Iterator
@@ -12,10 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 from machine.http_chunks import read_body
+from machine.json_values import read_json
 from serverless.platforms.openfaas.client import CALL_ID, read_reply
 from serverless.platforms.protocol import Invocation
 
 _STATUS = "X-Function-Status"
+_STATUS_CODE = re.compile("[1-5][0-9]{2}")
+_MOST_BYTES = 8 << 20  # of an answer
+_SILENT_S = 30.0  # how long a sender may say nothing
 
 
 class Callbacks:
@@ -41,19 +45,23 @@ class Callbacks:
         finally:
             self._waiting.pop(token, None)
 
+    def awaits(self, token: str) -> bool:
+        """Whether an answer with this token is waited for: of any other, nothing need be read."""
+        return token in self._waiting
+
     def take(self, token: str, headers: Any, data: bytes) -> bool:
         """Take an answer; ``False`` if nobody waits for it (any more)."""
         future, deployment = self._waiting.pop(token, (None, None))
         if future is None:
             return False
         try:
-            said = json.loads(data)
+            said = read_json(data)
         except ValueError:
             said = {}
         said = said if isinstance(said, dict) else {}
         status = headers.get(_STATUS, "200")
         error = str(said.get("error") or data[:200].decode("utf-8", errors="replace"))
-        code = int(status) if status.isdecimal() else 500
+        code = int(status) if _STATUS_CODE.fullmatch(status) else 500
         future.set_result(read_reply(code, said, headers, error, headers.get(CALL_ID), deployment))
         return True
 
@@ -88,11 +96,15 @@ def receive(callback_host: str) -> Iterator[Callbacks]:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    timeout = _SILENT_S
+
     def do_POST(self) -> None:
+        callbacks, token = cast(Any, self.server).callbacks, self.path.lstrip("/")
         try:
-            data = b"".join(read_body(self.headers, self.rfile))
-            taken = cast(Any, self.server).callbacks.take(self.path.lstrip("/"), self.headers, data)
-        except ValueError:
+            taken = callbacks.awaits(token)
+            if taken:
+                taken = callbacks.take(token, self.headers, b"".join(read_body(self.headers, self.rfile, _MOST_BYTES)))
+        except (ValueError, OSError):  # a time-out is an OSError
             taken = False
         self.send_response(200 if taken else 404)
         self.send_header("Content-Length", "0")

@@ -12,7 +12,7 @@ def read_record(record: object) -> Invocation | None:
     """Read an activation record; times in it are milliseconds. ``None`` if it is none, or a part of one."""
     try:
         return _read(record)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         return None
 
 
@@ -20,7 +20,7 @@ def names(record: object, key: str) -> bool:
     """Whether this is the record of the invocation that was sent with ``key``."""
     try:
         return bool(record["response"]["result"][INVOCATION] == key)  # type: ignore[index]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, RecursionError):
         return False
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import requests
 
 from machine.clocks import now
+from machine.json_values import read_json
 from serverless.functions.backoff import attempts
 from serverless.functions.openwhisk.answers import INVOCATION
 from serverless.platforms.http_api import Web, authorities, json_of, unanswered, words
@@ -69,7 +70,7 @@ class OpenWhiskClient:
         """Return the names of all actions of the namespace."""
         found: list[str] = []
         while True:
-            page = self.call("GET", f"actions?limit={_PAGE}&skip={len(found)}").json()
+            page = self._rest.page(f"actions?limit={_PAGE}&skip={len(found)}")
             found += [action["name"] for action in page]
             if len(page) < _PAGE:
                 return tuple(found)
@@ -131,7 +132,7 @@ class OpenWhiskClient:
         """Yield an action's records from a moment on (milliseconds since the epoch), the latest first."""
         query = f"activations?name={quote(action)}&since={since}&limit={_PAGE}&docs=true"
         for skip in itertools.count(0, _PAGE):
-            page = self._rest.send("GET", f"{query}&skip={skip}").json()
+            page = read_json(self._rest.send("GET", f"{query}&skip={skip}").content)
             if not isinstance(page, list):
                 return
             yield from page
@@ -159,6 +160,10 @@ class Rest:
     def call(self, verb: str, path: str, *, also: tuple[int, ...] = (), json: Any = None) -> requests.Response:
         """Send a request that may be sent twice, and must succeed; see :meth:`Web.call`."""
         return self._web.call(verb, self._namespace + path, also=also, json=json, timeout_s=self._limit_s)
+
+    def page(self, path: str) -> Any:
+        """Return a list of the API; raises :class:`PlatformError`."""
+        return self._web.value(self.call("GET", path), self._namespace + path, list)
 
     def send(self, verb: str, path: str, *, json: Any = None) -> requests.Response:
         """Send a request once, whatever the answer; raises :class:`requests.RequestException` if there is none."""

@@ -1,0 +1,231 @@
+"""A server may be anybody's: it can neither hold a client up, nor fill its memory, nor lead it away."""
+
+import contextlib
+import gzip
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from machine.foreign_texts import plain
+from serverless.functions import http_limits, transfer
+from serverless.functions.http_limits import bounded_session
+from serverless.functions.openwhisk.call import call
+from serverless.platforms.google.client import GoogleClient
+from serverless.platforms.http_api import Web
+from serverless.platforms.protocol import PlatformError
+from serverless.preflight.connection import ask as ask_once
+from serverless.storage import MinioSettings, StoreError, open_store
+from tests.support.tiers import starts
+
+
+@pytest.fixture
+@starts("server")
+def serve():
+    """Return a way to start a server whose handler does what it is told; it knows the requests that it has seen."""
+    servers = []
+
+    def start(answer):
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_it(self):
+                server.seen.append((self.command, self.path))
+                with contextlib.suppress(OSError):  # the client has gone
+                    answer(self)
+                self.close_connection = True
+
+            do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = handle_it
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        server.seen, server.url = [], f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def head(handler, *headers, status=200):
+    handler.send_response(status)
+    for name, value in headers:
+        handler.send_header(name, value)
+    handler.end_headers()
+
+
+def drips_a_body(handler):
+    head(handler, ("Content-Length", "1000"))
+    for _ in range(100):
+        handler.wfile.write(b" ")
+        time.sleep(0.1)
+
+
+def drips_its_headers(handler):
+    for byte in b"HTTP/1.1 200 OK\r\n" + 100 * b"X-Slow: 1\r\n":
+        handler.wfile.write(bytes([byte]))
+        time.sleep(0.1)
+
+
+def drips_chunk_sizes(handler):
+    head(handler, ("Transfer-Encoding", "chunked"))
+    for _ in range(100):
+        handler.wfile.write(b"0")
+        time.sleep(0.1)
+
+
+def has_no_end(handler):
+    head(handler, ("Connection", "close"))
+    while True:
+        handler.wfile.write(b" " * 65536)
+
+
+def promises_more(handler):
+    head(handler, ("Content-Length", "1000"))
+    handler.wfile.write(b"{}")
+
+
+def is_a_bomb(handler):
+    data = gzip.compress(b"0" * 1_000_000)
+    head(handler, ("Content-Encoding", "gzip"), ("Content-Length", str(len(data))))
+    handler.wfile.write(data)
+
+
+def chunk_of_negative_size(handler):
+    head(handler, ("Transfer-Encoding", "chunked"))
+    handler.wfile.write(b"-5\r\nhello\r\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [drips_a_body, drips_its_headers, drips_chunk_sizes, has_no_end, promises_more, is_a_bomb, chunk_of_negative_size],
+)
+def test_no_answer_holds_a_platforms_client_up_or_fills_its_memory(serve, answer, monkeypatch):
+    monkeypatch.setattr(http_limits, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(http_limits.ask, "__kwdefaults__", {"most_bytes": 1 << 20})
+    web = Web("Toy", serve(answer).url, None, True, 0.5, "")
+    started_at = time.monotonic()
+    with pytest.raises(requests.RequestException):
+        web.send("GET", f"{web.address}/x")
+    assert time.monotonic() - started_at < 3
+
+
+def test_an_honest_answer_keeps_its_connection(serve):
+    def answer(handler):
+        head(handler, ("Content-Length", "2"))
+        handler.wfile.write(b"{}")
+
+    web = Web("Toy", serve(answer).url, None, True, 5, "")
+    for _ in range(3):
+        assert web.read(f"{web.address}/x") == {}
+
+
+def test_a_drip_does_not_hold_the_store_up(serve):
+    settings = MinioSettings(
+        endpoint=serve(drips_a_body).url.removeprefix("http://"), bucket="fl-test", retries=0, timeout_s=1
+    )
+    started_at = time.monotonic()
+    with pytest.raises(StoreError):
+        open_store(settings, "run", STORE_KEYS).get("x")
+    assert time.monotonic() - started_at < 15
+
+
+STORE_KEYS = {"MINIO_ACCESS_KEY": "access", "MINIO_SECRET_KEY": "the-secret-key"}
+
+
+def of_a_platform(url):
+    Web("Toy", url, ("user", "password"), True, 0.5, "").send("POST", f"{url}/x", json={"secret": 1})
+
+
+def of_preflight(url):
+    ask_once("GET", f"{url}/x", None)
+
+
+def of_functions(url):
+    transfer.fetch(f"{url}/x?signature=1")
+
+
+def of_functions_that_write(url):
+    transfer.deliver(f"{url}/x?signature=1", b"update")
+
+
+def of_an_invoker(url):
+    deadline = str(int((time.time() + 5) * 1000))
+    call({"__OW_API_HOST": url, "__OW_API_KEY": "user:password", "__OW_DEADLINE": deadline}, "client", {})
+
+
+def of_the_store(url):
+    settings = MinioSettings(endpoint=url.removeprefix("http://"), bucket="fl-test", retries=1, timeout_s=1)
+    open_store(settings, "run", STORE_KEYS).put("x", b"weights")
+
+
+@pytest.mark.parametrize(
+    "client", [of_a_platform, of_preflight, of_functions, of_functions_that_write, of_an_invoker, of_the_store]
+)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_client_follows_a_redirect_to_another_host(serve, client, status):
+    def welcome(handler):
+        head(handler, ("Content-Length", "0"))
+
+    other = serve(welcome)
+    lure = serve(lambda it: head(it, ("Location", f"{other.url}{it.path}"), ("Content-Length", "0"), status=status))
+    with contextlib.suppress(requests.RequestException, transfer.TransferError, StoreError):
+        client(lure.url)
+    assert lure.seen
+    assert other.seen == []
+
+
+def test_a_signed_upload_url_of_google_is_in_no_error(monkeypatch):
+    signed = "http://127.0.0.1:9/upload?X-Goog-Signature=5ec2e7"
+    client = GoogleClient.__new__(GoogleClient)
+    given = {"uploadUrl": signed, "storageSource": {}}
+    client._v2, client.settings = "", type("Settings", (), {"parent": "p"})()
+    client._web = type("Fake", (), {"call": lambda *_, **__: None})()
+    client._open = Web("Google", "x", None, True, 0.5, "")
+    monkeypatch.setattr(client, "_object", lambda *_: given)
+    with pytest.raises(PlatformError) as caught:
+        client.upload(b"zip")
+    shown = [str(caught.value), str(caught.value.__cause__)]
+    assert caught.value.__suppress_context__
+    assert not [text for text in shown if "5ec2e7" in text]
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (
+            "HTTPConnectionPool(host='h', port=1): Max retries exceeded with url: /o?X-Goog-Signature=5ec2e7 (x)",
+            "5ec2e7",
+        ),
+        ("https://user:5ec2e7@host/path", "5ec2e7"),
+        ("Authorization: Bearer 5ec2e75ec2e7", "5ec2e7"),
+        ("Authorization: Basic 5ec2e75ec2e7==", "5ec2e7"),
+        ("a=1&X-Amz-Signature=5ec2e7&b=2", "5ec2e7"),
+        (f"{'x' * 1990} https://host/?k=5ec2e7", "5ec2e7"),
+    ],
+)
+def test_a_text_from_outside_is_shown_without_secrets(text, secret):
+    assert secret not in plain(text)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x1b[2J", "x" * 100_000, "tab\tline\n", "\x9b", "\u202e", "é"])
+def test_and_so_that_every_file_and_terminal_takes_it(text):
+    shown = plain(text)
+    assert len(shown) <= 2000
+    shown.encode()
+    json.loads(json.dumps(shown))
+    assert not any(character in shown for character in "\x1b\x9b\u202e")
+    assert plain("é tab\tline\n") == "é tab\tline\n"
+
+
+def test_sessions_ask_for_nothing_compressed():
+    assert bounded_session().headers["Accept-Encoding"] == "identity"
