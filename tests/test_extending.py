@@ -1,5 +1,6 @@
 """docs/extending.md does what it says: each chapter is applied to a copy of the project, and used there."""
 
+import json
 import os
 import re
 import shlex
@@ -288,6 +289,34 @@ def test_an_optimizer_trains(with_images):
     assert (run["optimizer"], run["status"], run["rounds"]) == ("momentum", "success", 2)
 
 
+STRATEGY = """
+import numpy as np
+from experiments.config.compose import compose_cells
+from task.strategies import STRATEGIES
+
+(cell,) = compose_cells(["+exp=smoke", "strategy=one_vote"])
+assert cell.config.strategy.name == "one_vote"
+strategy = STRATEGIES["one_vote"]()
+strategy.add({"w": np.float32([1.0])}, 1)
+strategy.add({"w": np.float32([3.0])}, 99)
+assert strategy.result()["w"] == 2.0
+"""
+
+
+@chapter("A strategy")
+def test_a_strategy(extended):
+    extended[0].python(STRATEGY)
+
+
+@pytest.mark.training
+@chapter("A strategy")
+def test_a_strategy_averages(with_images):
+    project, chapter = with_images
+    project.follow(chapter)
+    run = project.table("one_vote", "runs").iloc[0]
+    assert (json.loads(run["strategy"]), run["status"], run["rounds"]) == ({"name": "one_vote"}, "success", 2)
+
+
 ROUND_POLICY = """
 from experiments.config.backend_settings import round_policy
 from experiments.config.compose import compose_cells
@@ -302,14 +331,14 @@ assert is_hopeless(policy, Tally(5, failed=3)) and not is_hopeless(policy, Tally
 """
 
 
-@chapter("A strategy")
+@chapter("A round policy")
 def test_a_round_policy(extended):
     extended[0].python(ROUND_POLICY)
 
 
 @pytest.mark.server
 @pytest.mark.training
-@chapter("A strategy")
+@chapter("A round policy")
 def test_a_round_policy_closes_rounds(with_images):
     project, chapter = with_images
     project.follow(chapter)
