@@ -15,10 +15,12 @@ SBOM ?= build/sbom.cdx.json
 # Each worker begins with half of the tests, file by file, so that the tests of a file share its servers; whoever has
 # done its own takes over from the other one.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20 $(TESTS)
+UNIT := --hypothesis-profile quick -m "not (server or training or slow or fault or exhaustive)"
+PYTHONS ?= python3.12 python3.13
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # without compiled bytecode, each process that imports TensorFlow takes 8 s longer
 
-.PHONY: help venv data minio demo unit test test-all rest check audit sbom fix benchmark clean
+.PHONY: help venv data minio demo unit unit-others test test-all rest check audit outdated sbom fix benchmark clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +29,15 @@ demo: $(READY) data ## Set up, then compare Flower with OpenWhisk functions on r
 	$(BIN)/python -m experiments.run +exp=quickstart
 
 unit: $(READY_DEV) data ## The tests that start no server and no training, and compute for no more than a moment (a minute)
-	$(PYTEST) --hypothesis-profile quick -m "not (server or training or slow or fault or exhaustive)"
+	$(PYTEST) $(UNIT)
+
+unit-others: $(READY_DEV) data ## The same tests on each of PYTHONS that is on this machine
+	@for python in $(PYTHONS); do \
+	if ! $$python -c '' 2>/dev/null; then echo "no $$python here"; continue; fi; \
+	venv=.venv-$$(basename $$python); echo "$$venv"; \
+	{ [ -x $$venv/bin/python ] || $(BIN)/uv venv --quiet --python $$python $$venv; } \
+	&& $(BIN)/uv pip install --quiet --python $$venv/bin/python --constraint constraints.txt --editable '.[dev]' \
+	&& $$venv/bin/python -m pytest --numprocesses 2 --dist worksteal $(UNIT) $(TESTS) || exit 1; done
 
 test: check data ## Set up, then run `check` and all tests but those that only test-all runs (12 minutes)
 	$(PYTEST) -m "not (fault or exhaustive)"
@@ -71,6 +81,9 @@ check: $(READY_DEV) ## Lint, types, who may import whom, and what could be abuse
 
 audit: $(READY_DEV) ## Look up known vulnerabilities of the pinned packages (needs a network that answers; else "not audited")
 	$(BIN)/python scripts/audit.py
+
+outdated: $(READY_DEV) ## List the pins that have newer versions, those that the library itself uses first
+	$(BIN)/python scripts/outdated.py
 
 sbom: $(READY_DEV) ## Write what is installed, with licences, as a validated CycloneDX file: build/sbom.cdx.json
 	mkdir -p $(dir $(SBOM))

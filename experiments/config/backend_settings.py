@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from baselines.flower.settings import FlowerSettings, check
-from experiments.config.errors import ConfigError
+from experiments.config.errors import ConfigError, shown
 from experiments.config.platform import absolute, platform_settings
 from experiments.config.schema import UNLIMITED, ClusterConfig, ExperimentConfig, StoreConfig
 from experiments.config.topology import invoker_spec, invokers_mb
-from machine.resources import usable_cores, usable_memory_bytes
+from machine.resources import shared_memory_problem, usable_cores, usable_memory_bytes
 from serverless.platforms.protocol import FunctionSpec
 from serverless.rounds import ROUND_POLICIES, policy_parameters
 from serverless.storage import DirectorySettings, MinioSettings
@@ -174,11 +174,22 @@ def flower(config: ExperimentConfig, directory: Path) -> FlowerSettings:
 
 
 def check_flower(job: FederatedJob, config: ExperimentConfig) -> None:
-    """Refuse a federation that does not fit on one machine."""
+    """Refuse a federation that does not fit on one machine, or whose processes can share no memory."""
+    if config.flower.runtime == "simulation":
+        check_shared_memory(job, config)
     try:
         check(job, flower(config, Path()))
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def check_shared_memory(job: FederatedJob, config: ExperimentConfig) -> None:
+    """Refuse a pool of processes where they cannot share semaphores."""
+    if problem := shared_memory_problem():
+        raise ConfigError(
+            f"backends={shown(config.backends)}: {problem}, which inprocess and Flower's simulation need: "
+            "mount it (a container: --shm-size=1g), or use functions alone, such as backends=[openwhisk]"
+        )
 
 
 def anything_goes(job: FederatedJob, config: ExperimentConfig) -> None:

@@ -63,7 +63,13 @@ class Backend:
 
 _OF_FUNCTIONS = ("workers", "round_policy", "platform", "store")
 BACKENDS: dict[str, Backend] = {
-    "inprocess": Backend("baselines.inprocess", backend_settings.inprocess, backend_settings.in_a_pool, ("workers",)),
+    "inprocess": Backend(
+        "baselines.inprocess",
+        backend_settings.inprocess,
+        backend_settings.in_a_pool,
+        ("workers",),
+        backend_settings.check_shared_memory,
+    ),
     "flower": Backend(
         "baselines.flower",
         backend_settings.flower,

@@ -162,3 +162,30 @@ def test_a_run_that_finds_the_disk_full_fails_alone(tmp_path, monkeypatch, fake_
     assert line in text.getvalue()
     assert [row.seed for row in result.rows.values()] == [1]
     assert list(load(tmp_path / "out")["runs"].seed) == [1]
+
+
+NO_SHM = """
+set -e
+mount -t tmpfs -o "$1" none /dev/shm
+shift
+exec "$@"
+"""
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("ro", "/dev/shm cannot be written"), ("size=4k", "/dev/shm has only 4 KiB free")],
+)
+def test_a_machine_without_shared_memory_is_told_what_is_missing(options, said, tmp_path):
+    inside = ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*inside, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("this sandbox allows no mount")
+    words = [sys.executable, "-m", "experiments.run", "+exp=smoke", f"out={tmp_path / 'out'}"]
+    command = [*inside, "sh", "-c", NO_SHM, "sh", options, *words]
+    environment = os.environ | {"PYTHONPATH": str(CONFIGS.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert said in done.stderr
+    assert "--shm-size" in done.stderr
+    assert not (tmp_path / "out").exists()
