@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import requests
+import tomli_w
 
 from baselines.flower.client_app import PARTITION
 from baselines.flower.processes import Processes
 from baselines.flower.settings import FlowerSettings
-from task.engines.runtime import ONE_THREAD
+from machine.loopback import address_of, listener
+from task.engines.runtime import arithmetic
 from task.job import FederatedJob
 
 APP = Path(__file__).parent / "app"
 ENVIRONMENT = {
-    **ONE_THREAD,
+    **arithmetic(os.environ),
     "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch, on Linux too, for ports of loopback only
     "PYTHONUNBUFFERED": "1",
     "FL_PROCESS_ROLE": "controller",  # programs that inherit it are distinguished by their names
 }
-_LOOPBACK = "127.0.0.1"
+_FLOWERS_TOKEN_LIFE_S = 30.0
 _POLL_S = 0.05
 
 
@@ -43,8 +47,8 @@ class Federation:
 
     def __init__(self, processes: Processes, settings: FlowerSettings) -> None:
         self._processes, self._settings = processes, settings
-        self._port = free_port()
-        self._address = f"{_LOOPBACK}:{self._port}"
+        self._listener = listener()
+        self.address = address_of(self._listener)
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_superlink(self) -> None:
@@ -55,26 +59,31 @@ class Federation:
         FlowerError
             If it ends, or does not serve in time.
         """
-        command = [_script("flower-superlink"), "--insecure", "--host", _LOOPBACK, "--port", str(self._port)]
-        if self._settings.runtime == "simulation":
-            command.append("--simulation")
-        self._daemons["SuperLink"] = self._processes.start(command)
+        simulated = ["--simulation"] if self._settings.runtime == "simulation" else []
+        self._daemons["SuperLink"] = self._serve("flower-superlink", self._listener, simulated)
         self.wait(self._serves, "the SuperLink does not serve")
 
     def start_supernodes(self, clients: int) -> None:
         """Start a SuperNode per client; they connect in their own time."""
         for client in range(clients):
-            command = [_script("flower-supernode"), "--insecure", "--superlink", self._address]
-            command += ["--host", _LOOPBACK, "--port", str(free_port())]
-            command += ["--node-config", f"{PARTITION}={client} num-partitions={clients}"]
-            self._daemons[f"SuperNode of client {client}"] = self._processes.start(command)
+            arguments = ["--superlink", self.address, "--root-certificates", str(self._processes.keys.authority)]
+            arguments += ["--node-config", f"{PARTITION}={client} num-partitions={clients}"]
+            self._daemons[f"SuperNode of client {client}"] = self._serve("flower-supernode", listener(), arguments)
+
+    def _serve(self, server: str, at: socket.socket, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start one of Flower's servers on a socket that it inherits (:mod:`baselines.flower.serve`)."""
+        host, port = at.getsockname()
+        keys, life_s = self._processes.keys, max(_FLOWERS_TOKEN_LIFE_S, self._settings.startup_timeout_s)
+        command = [_script("python"), "-m", "baselines.flower.serve", server, str(at.fileno()), str(life_s)]
+        command += ["--host", host, "--port", str(port), "--ssl-ca-certfile", str(keys.authority)]
+        command += ["--ssl-certfile", str(keys.certificate), "--ssl-keyfile", str(keys.key), *arguments]
+        return self._processes.start(command, at)
 
     def submit(self, job: FederatedJob, plan: Path) -> subprocess.Popen[bytes]:
         """Run the app; the process that is returned ends with the run, and prints the app's log."""
-        config = f'[superlink]\ndefault = "bench"\n\n[superlink.bench]\naddress = "{self._address}"\ninsecure = true\n'
-        (self._processes.folder / "config.toml").write_text(config, encoding="utf-8")
-        run_config = self._processes.folder / "run.toml"
-        run_config.write_text(f"plan = {json.dumps(str(plan))}\n", encoding="utf-8")
+        server = {"address": self.address, "root-certificates": str(self._processes.keys.authority)}
+        self._write("config.toml", {"superlink": {"default": "bench", "bench": server}})
+        run_config = self._write("run.toml", {"plan": str(plan)})
         command = [_script("flwr"), "run", str(APP), "bench", "--stream", "--run-config", str(run_config)]
         if self._settings.runtime == "simulation":
             resources = (
@@ -83,6 +92,12 @@ class Federation:
             )
             command += ["--federation-config", resources]
         return self._processes.start(command)
+
+    def _write(self, name: str, content: dict[str, Any]) -> Path:
+        """Write one of Flower's TOML files into its folder."""
+        path = self._processes.folder / name
+        path.write_bytes(tomli_w.dumps(content).encode())
+        return path
 
     def wait(self, happened: Callable[[], bool], otherwise: str) -> None:
         """Wait until ``happened``.
@@ -107,17 +122,13 @@ class Federation:
                 raise FlowerError(f"the {name} ended with exit status {process.returncode}")
 
     def _serves(self) -> bool:
-        try:
-            return requests.get(f"http://{self._address}/health", timeout=1).ok
-        except requests.RequestException:
-            return False
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback on which no process listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
-        server.bind((_LOOPBACK, 0))
-        return int(server.getsockname()[1])
+        with requests.Session() as session:
+            session.trust_env = False  # loopback is not behind a proxy
+            session.verify = str(self._processes.keys.authority)
+            try:
+                return session.get(f"https://{self.address}/health", timeout=1).ok
+            except requests.RequestException:
+                return False
 
 
 def _script(name: str) -> str:

@@ -14,6 +14,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from pathlib import Path
 
 import psutil
 
+from baselines.flower.keys import Keys, make_keys
+from machine.credentials import without_credentials
 from machine.processes import adopting_orphans
 
 HOME = "FLWR_HOME"
@@ -40,13 +43,15 @@ class Processes:
     log
         File that gets what the processes print.
     environment
-        Variables for them, besides this process's own.
+        Variables for them, besides those of this process that programs need to start.
 
     Attributes
     ----------
     folder
         Their working directory, removed at the end. Its path is short: Ray's socket paths must fit into the 107
         characters of a Unix socket's address.
+    keys
+        The keys by which they know each other.
     """
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
@@ -55,10 +60,20 @@ class Processes:
         self._before = {child.pid for child in psutil.Process().children()}
         self.folder = Path(tempfile.mkdtemp(prefix="fl-flower-", dir=_SHORT)).resolve()
         self._guard = _start_guard(self.folder)
-        self._environment = {**os.environ, **environment, HOME: str(self.folder), "RAY_TMPDIR": str(self.folder)}
+        self.keys: Keys = make_keys(self.folder)
+        self._environment = {
+            **without_credentials(os.environ),
+            **environment,
+            HOME: str(self.folder),
+            "RAY_TMPDIR": str(self.folder),
+            "RAY_AUTH_TOKEN_PATH": str(self.keys.ray_token),
+        }
 
-    def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a command in a session of its own, so that a Ctrl-C in the terminal reaches this process only."""
+    def start(self, command: Sequence[str], listener: socket.socket | None = None) -> subprocess.Popen[bytes]:
+        """Start a command in a session of its own, so that a Ctrl-C in the terminal reaches this process only.
+
+        ``listener`` is handed over, with the same file descriptor: this process closes it.
+        """
         with self._log.open("ab") as output:
             process = subprocess.Popen(
                 list(command),
@@ -68,7 +83,10 @@ class Processes:
                 cwd=self.folder,
                 env=self._environment,
                 start_new_session=True,
+                pass_fds=[listener.fileno()] if listener else [],
             )
+        if listener:
+            listener.close()
         self._started.append(process)
         return process
 

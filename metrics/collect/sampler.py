@@ -37,6 +37,7 @@ _ROLES_BY_PREFIX = (
     ("default_worker.py", "client"),
     ("flwr-clientapp", "client"),
     ("flower", "flower"),
+    ("baselines.flower.", "flower"),  # `python -m`: Flower's servers, and the guard of its processes
     ("flwr", "flower"),
     ("minio", "object_store"),
     ("juicefs", "object_store"),
@@ -189,7 +190,7 @@ def role_of_command(command: list[str]) -> str:
 
     Examples
     --------
-    >>> role_of_command(["/venv/bin/python", "/venv/bin/flower-superlink", "--insecure"])
+    >>> role_of_command(["/venv/bin/python", "-m", "baselines.flower.serve", "flower-superlink"])
     'flower'
     >>> role_of_command(["ray::ClientAppActor.run"])
     'client'
