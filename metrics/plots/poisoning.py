@@ -21,6 +21,7 @@ def data(tables: Tables) -> pd.DataFrame:
     runs = tables["runs"].assign(share=poisoned_share(tables["runs"]), strategy=strategy(tables["runs"]))
     if not (runs["share"] > 0).any():
         runs = runs.iloc[:0]
+    runs = runs.drop_duplicates(["share", "strategy", "seed"])  # systems learn the same: one stands for all
     rounds = runs[["run_id", "share", "strategy"]].merge(tables["rounds"], on="run_id", sort=False)
     shown = median_by_round(rounds, ["share", "strategy"], "test_accuracy")
     return shown.sort_values(["share", "strategy", "server_round"], ignore_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,10 @@ def suit(name: str, tables: Tables) -> Tables:
         far = calls["run_id"].str.startswith("openwhisk") & calls["client_id"].ge(5)
         calls["fabric_group"] = calls["fabric_group"].astype("object")
         calls.loc[far, ["platform", "fabric_group"]] = "google", "cloud"
+    if name == "poisoning":
+        poison = {"share": 0.3, "attack": "sign_flip", "scale": 5.0}
+        text = json.dumps({"poison": poison, "strategy": {"name": "krum", "f": 1, "m": 1}})
+        return in_two_cells(tables, config=text, poison=json.dumps(poison))
     if name == "topology":
         return in_two_cells(tables, config='{"topology": {"name": "fedkeeper"}}')
     if name == "faults":
