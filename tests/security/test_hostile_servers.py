@@ -172,12 +172,13 @@ def of_the_store(url):
     "client", [of_a_platform, of_preflight, of_functions, of_functions_that_write, of_an_invoker, of_the_store]
 )
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_no_client_follows_a_redirect_to_another_host(serve, client, status):
+def test_no_client_follows_a_redirect_to_another_host(serve, client, status, deployed_for):
     def welcome(handler):
         head(handler, ("Content-Length", "0"))
 
     other = serve(welcome)
     lure = serve(lambda it: head(it, ("Location", f"{other.url}{it.path}"), ("Content-Length", "0"), status=status))
+    deployed_for(lure.url)
     with contextlib.suppress(requests.RequestException, transfer.TransferError, StoreError):
         client(lure.url)
     assert lure.seen
