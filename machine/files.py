@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_ROOM_BYTES = 1 << 20  # more than the files of a run when it begins
+_POLL_S = 0.2
 
 
 class DamagedFileError(ValueError):
@@ -49,6 +53,18 @@ def private() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def await_room(folder: Path, patience_s: float, is_stopped: Callable[[], bool] = lambda: False) -> None:
+    """Wait until something can be written to a folder again, at most so long: others may free what is full."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end and not is_stopped():
+        with suppress(OSError):
+            probe = folder / f".{uuid.uuid4().hex}"
+            write_whole(probe, bytes(_ROOM_BYTES))
+            probe.unlink()
+            return
+        time.sleep(_POLL_S)
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:

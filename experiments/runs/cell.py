@@ -24,10 +24,13 @@ from experiments.runs.run_row import judge
 from experiments.runs.stop_request import StopRequest
 from experiments.runs.supervisor import CHILD, supervise
 from experiments.tracking.trackers import Trackers
+from machine.files import await_room
 from metrics.collect.provenance import collect_provenance
 from metrics.collect.row_files import append
 from metrics.collect.row_types import RunRow
 from metrics.collect.tables import collect
+
+_PATIENCE_S = 10.0  # for a disk that is full, before the next run is tried
 
 
 @dataclass
@@ -107,6 +110,7 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
                     except OSError as error:  # a full disk may have room again for the next run
                         result.errors.append(f"{plan.label}: {disk_problem(cell.out, error)}")
                         view.note(result.errors[-1])
+                        await_room(cell.out, _PATIENCE_S, lambda: stop.wanted)
                     else:
                         view.ended(plan, row, kept=beginning.kept is not None)
                         result.rows[plan.run_id] = row

@@ -16,6 +16,7 @@ from metrics.analysis.kpis import per_run
 from metrics.collect.row_files import append, read_run
 from metrics.collect.row_types import RunRow
 from metrics.collect.tables import collect, load
+from metrics.report import report
 from metrics.report.difference_tables import paired_tests
 from metrics.report.findings import find
 from metrics.report.report import finish, show
@@ -193,3 +194,29 @@ def test_every_table_of_the_report_has_as_many_cells_in_each_row(make_experiment
 def test_tables_that_were_not_collected_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds no runs\.parquet"):
         finished(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("failing", ["show", "_draw", "_show_files"])
+def test_a_step_that_fails_is_returned_and_the_others_are_made(failing, make_experiment, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    folder = make_experiment()
+    monkeypatch.setattr(report, failing, fail)
+    (error,) = report.finish(folder, Console(file=io.StringIO()))
+    assert isinstance(error, OSError)
+    assert (folder / "report.md").exists()
+    assert (folder / "report.html").exists()
+    assert (folder / "figures").exists() == (failing != "_draw")
+
+
+@pytest.mark.slow
+def test_a_report_that_cannot_be_written_costs_no_figure(make_experiment):
+    folder = make_experiment()
+    (folder / "report.html").mkdir()
+    text = io.StringIO()
+    (error,) = report.finish(folder, Console(file=text, width=200))
+    assert error.filename == str(folder / "report.html")
+    assert (folder / "figures" / "accuracy.png").exists()
+    assert "accuracy" in text.getvalue()
