@@ -26,6 +26,17 @@ def listener() -> socket.socket:
     return socket.create_server((HOST, 0), backlog=_BACKLOG)
 
 
+def reserved_port() -> int:
+    """Return a port of loopback that the kernel gives to nobody who asks for any free one, for about a minute.
+
+    For a program that takes the number of a port instead of a socket. It must set SO_REUSEADDR before it binds, as
+    servers do: the end of a connection that closed first keeps the port (TIME_WAIT, RFC 9293, 3.3.2).
+    """
+    with listener() as server, socket.create_connection(server.getsockname()):
+        server.accept()[0].close()
+        return int(server.getsockname()[1])
+
+
 def address_of(server: socket.socket) -> str:
     """Return ``host:port`` of a listening socket."""
     return "{}:{}".format(*server.getsockname())

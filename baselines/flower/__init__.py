@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from baselines.flower.adapter import run
-    from baselines.flower.federation import FlowerError
+    from baselines.flower.failures import FlowerError
     from baselines.flower.settings import FlowerSettings
 
 __all__ = ["FlowerError", "FlowerSettings", "run"]
-_MODULES = {"FlowerError": "federation", "FlowerSettings": "settings", "run": "adapter"}
+_MODULES = {"FlowerError": "failures", "FlowerSettings": "settings", "run": "adapter"}
 
 
 def __getattr__(name: str) -> Any:

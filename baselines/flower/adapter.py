@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from baselines.flower.federation import ENVIRONMENT, Federation, FlowerError
+from baselines.flower.failures import LOG, FlowerError, reason
+from baselines.flower.federation import ENVIRONMENT, Federation
 from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan
 from baselines.flower.processes import processes
 from baselines.flower.settings import FlowerSettings, check
@@ -17,9 +18,7 @@ from metrics.collect.row_types import RoundRow
 from task.job import FederatedJob
 from task.weights import Weights, loads
 
-LOG = "flower.log"
 _POLL_S = 0.05
-_TAIL_CHARACTERS = 4000
 
 
 def run(job: FederatedJob, settings: FlowerSettings, recorder: Recorder) -> Weights:
@@ -33,7 +32,7 @@ def run(job: FederatedJob, settings: FlowerSettings, recorder: Recorder) -> Weig
     ValueError
         If the settings do not fit the job; nothing has been started then.
     FlowerError
-        If the federation could not be started, or the run failed; with the remote traceback, or the end of the log.
+        If the federation could not be started, or the run failed; with the cause, and where the whole log is.
     """
     check(job, settings)
     directory = recorder.directory.absolute()
@@ -44,7 +43,7 @@ def run(job: FederatedJob, settings: FlowerSettings, recorder: Recorder) -> Weig
         with processes(directory / LOG, ENVIRONMENT) as started:
             return _run(plan, settings, recorder, Federation(started, settings))
     except FlowerError as error:
-        raise FlowerError(f"{error}\n{_reason(directory)}") from None
+        raise FlowerError(f"{error}: {reason(directory, settings.startup_timeout_s)}") from None
     finally:
         _take_rounds(recorder)
         (directory / SERVING).unlink(missing_ok=True)
@@ -104,15 +103,6 @@ def _lives(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _reason(directory: Path) -> str:
-    """Return the ServerApp's traceback or, if it left none, the end of Flower's log."""
-    for name in (ERROR, LOG):
-        if (directory / name).exists():
-            text = (directory / name).read_text(encoding="utf-8", errors="replace")
-            return f"{directory / name}:\n{text[-_TAIL_CHARACTERS:]}"
-    return f"{directory / LOG} was not written"
 
 
 def _take_rounds(recorder: Recorder) -> None:

@@ -15,6 +15,7 @@ import requests
 import tomli_w
 
 from baselines.flower.client_app import PARTITION
+from baselines.flower.failures import FlowerError
 from baselines.flower.processes import Processes
 from baselines.flower.settings import FlowerSettings
 from machine.loopback import address_of, listener
@@ -36,10 +37,6 @@ ENVIRONMENT = {
 }
 _FLOWERS_TOKEN_LIFE_S = 30.0
 _POLL_S = 0.05
-
-
-class FlowerError(RuntimeError):
-    """The federation could not be started, or its run failed."""
 
 
 class Federation:
@@ -73,7 +70,7 @@ class Federation:
     def _serve(self, server: str, at: socket.socket, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start one of Flower's servers on a socket that it inherits (:mod:`baselines.flower.serve`)."""
         host, port = at.getsockname()
-        keys, life_s = self._processes.keys, max(_FLOWERS_TOKEN_LIFE_S, self._settings.startup_timeout_s)
+        keys, life_s = self._processes.keys, token_life_s(self._settings)
         command = [_script("python"), "-m", "baselines.flower.serve", server, str(at.fileno()), str(life_s)]
         command += ["--host", host, "--port", str(port), "--ssl-ca-certfile", str(keys.authority)]
         command += ["--ssl-certfile", str(keys.certificate), "--ssl-keyfile", str(keys.key), *arguments]
@@ -129,6 +126,11 @@ class Federation:
                 return session.get(f"https://{self.address}/health", timeout=1).ok
             except requests.RequestException:
                 return False
+
+
+def token_life_s(settings: FlowerSettings) -> float:
+    """Return how long a process of an app may take until it reports: as long as the federation waits for it."""
+    return max(_FLOWERS_TOKEN_LIFE_S, settings.startup_timeout_s)
 
 
 def _script(name: str) -> str:

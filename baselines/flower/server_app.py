@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections.abc import Iterable
 
 from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
 from baselines.flower.client_app import PARTITION
+from baselines.flower.failures import told
 from baselines.flower.messages import METRICS
 from baselines.flower.optimizer_states import give_states
 from baselines.flower.plan import ERROR, FINAL_WEIGHTS, SERVING, Plan, plan_of
@@ -36,8 +36,8 @@ def main(grid: Grid, context: Context) -> None:
     _leave(plan, SERVING, str(os.getpid()).encode())
     try:
         _serve(grid, plan)
-    except BaseException:
-        _leave(plan, ERROR, traceback.format_exc().encode())
+    except BaseException as error:
+        _leave(plan, ERROR, told(error).encode(errors="backslashreplace"))
         raise
     finally:
         (plan.directory / SERVING).unlink()

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
+from metrics.plots.backend import mpl  # before every other import of Matplotlib
 
+# isort: split
 from metrics.collect.tables import Tables
 from metrics.plots import (
     accuracy,

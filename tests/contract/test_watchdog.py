@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from machine.handover import TOKEN_HEADER, piped
+from machine.loopback import reserved_port
 from serverless.emulator.openfaas.watchdog_config import Config, duration_s
 
 FUNCTION = """
@@ -47,12 +48,10 @@ def watchdog(tmp_path, **environment):
     """Run one on a socket of ours; yields how to ask it, and its process."""
     program = tmp_path / "function.py"
     program.write_text(FUNCTION)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        upstream = free.getsockname()[1]
     given = {
         "mode": "http",
         "fprocess": f"{sys.executable} {program}",
-        "http_upstream_url": f"http://127.0.0.1:{upstream}",
+        "http_upstream_url": f"http://127.0.0.1:{reserved_port()}",
         "ready_path": "/ready",
         "PATH": os.environ["PATH"],
         "TMPDIR": str(tmp_path),

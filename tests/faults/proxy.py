@@ -6,7 +6,6 @@ It forwards requests byte for byte, the ``Host`` header too, which S3's signatur
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from machine.loopback import reserved_port
 from tests.faults.plan import Fault, Schedule, Step
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length"}
@@ -224,9 +224,7 @@ def faulty(upstream: str) -> Iterator[FaultProxy]:
     upstream
         Such as ``http://127.0.0.1:9000``.
     """
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    proxy = FaultProxy(upstream, port)
+    proxy = FaultProxy(upstream, reserved_port())
     thread = threading.Thread(target=proxy._loop.run_forever, name="fault-proxy", daemon=True)
     thread.start()
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from baselines import flower, inprocess
-from baselines.flower import FlowerError, FlowerSettings
+from baselines.flower import FlowerError, FlowerSettings, federation
 from baselines.inprocess import InprocessSettings
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_files import read_run
@@ -98,8 +98,36 @@ def test_a_failing_client_fails_the_run_with_its_traceback(recorder):
 def test_a_failing_server_fails_the_run_with_its_traceback(recorder, tmp_path):
     nowhere = DataSettings(DATA.cache, path=tmp_path / "nowhere")
 
-    with pytest.raises(FlowerError, match=r"(?s)in _serve.*DataError.*nowhere"):
-        flower.run(SOME_OF_TEN, FlowerSettings(nowhere), recorder("failing"))
+    failing = recorder("failing")
+
+    with pytest.raises(
+        FlowerError, match=r"^the ServerApp failed: [\w.]*DataError: .*nowhere.*\nall of it: .*flower_error.txt$"
+    ):
+        flower.run(SOME_OF_TEN, FlowerSettings(nowhere), failing)
+
+    assert "in _serve" in (failing.directory / "flower_error.txt").read_text()
+
+
+def test_a_process_that_starts_too_slowly_for_flower_is_told_as_that(recorder, monkeypatch):
+    monkeypatch.setattr(federation, "token_life_s", lambda _settings: 0.5)
+
+    with pytest.raises(
+        FlowerError, match=r"^the ServerApp .*: Flower refused a process of its own \(401\), because .*"
+    ):
+        flower.run(SOME_OF_TEN, FlowerSettings(DATA), recorder("slow"))
+
+
+@pytest.mark.exhaustive
+def test_a_process_that_starts_slowly_is_waited_for(recorder, monkeypatch, tmp_path):
+    """Flower alone gives a task's process 30 s until it reports."""
+    slow = "import sys, time\nif 'flwr-simulation' in ' '.join(sys.orig_argv): time.sleep(40)\n"
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    waited = recorder("waited")
+    flower.run(replace(SOME_OF_TEN, rounds=1), FlowerSettings(DATA), waited)
+
+    assert len(waited.rounds) == 1
 
 
 def test_a_killed_server_fails_the_run_and_does_not_hang_it(recorder):

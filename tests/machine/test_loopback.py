@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from machine.loopback import address_of, is_mine, listener, user_of
+from machine.loopback import address_of, is_mine, listener, reserved_port, user_of
 
 pytestmark = pytest.mark.server
 
@@ -28,6 +28,14 @@ def test_a_listener_holds_its_port_and_takes_connections_at_once():
         with pytest.raises(OSError, match="in use"), socket.socket() as another:
             another.bind((host, port))
         socket.create_connection((host, port)).close()
+
+
+def test_a_reserved_port_is_given_to_the_program_that_asks_for_it_and_to_no_other():
+    port = reserved_port()
+    with pytest.raises(OSError, match="in use"), socket.socket() as by_chance:
+        by_chance.bind(("127.0.0.1", port))  # what the kernel tries before it gives a port to who asks for any
+    with socket.create_server(("127.0.0.1", port)):
+        pass
 
 
 def test_the_user_of_a_connection_is_known():

@@ -10,7 +10,6 @@ import http.client
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from machine.loopback import reserved_port
 from machine.tether import tethered
 from serverless.storage.protocol import StoreError
 from serverless.storage.settings import MinioSettings
@@ -92,7 +92,7 @@ def start_minio(root: Path, log: Path, program: Program | None = None) -> Iterat
     env = {"MINIO_ACCESS_KEY": f"local-{secrets.token_hex(6)}", "MINIO_SECRET_KEY": secrets.token_urlsafe(24)}
     with log.open("ab") as output:
         for attempt in (1, 2, 3):
-            endpoint = f"127.0.0.1:{_free_port()}"
+            endpoint = f"127.0.0.1:{reserved_port()}"
             process = _start(name, path, root, endpoint, env, output.fileno())
             try:
                 if _ready(process, endpoint):
@@ -159,11 +159,6 @@ def _ready(process: subprocess.Popen[bytes], endpoint: str) -> bool:
             connection.close()
         time.sleep(0.05)
     return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _tail(log: Path) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 
+from machine.loopback import HOST, reserved_port
 from serverless.emulator.containers.http_container import Reply, ServiceContainer
 
 
@@ -16,12 +16,10 @@ class WatchdogContainer(ServiceContainer):
         return sys.executable, "-P", "-m", "serverless.emulator.openfaas.watchdog", listening_fd, os.getpid()
 
     def _environment(self) -> dict[str, str]:
-        with socket.create_server(("127.0.0.1", 0)) as free:  # taken again by the function a moment later
-            upstream = f"http://127.0.0.1:{free.getsockname()[1]}"
         image = {
             "mode": "http",
             "fprocess": f"python {self.service.source / '__main__.py'}",
-            "http_upstream_url": upstream,
+            "http_upstream_url": f"http://{HOST}:{reserved_port()}",
         }
         return image | super()._environment()
 

@@ -7,12 +7,13 @@ up to / to everybody; here the server runs as `nobody`, from a copy in a folder 
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from machine.loopback import reserved_port
 
 PASSWORD_ENV = "FL_TEST_REGISTER_PASSWORD"
 _INSTALLED = "pginstall18"
@@ -37,7 +38,7 @@ def postgres():
         if as_root:
             for path in (home, *home.glob("*")):
                 shutil.chown(path, user["user"], user["group"])
-        port, log = _free_port(), home / "log"
+        port, log = reserved_port(), home / "log"
         _call(binaries / "initdb", "-D", home / "data", "-U", "keeper", "--auth=scram-sha-256", "--no-sync",
               "--pwfile", home / "password", **who)  # fmt: skip
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
@@ -76,8 +77,3 @@ def _has_group(name):
     import grp
 
     return any(group.gr_name == name for group in grp.getgrall())
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
