@@ -12,12 +12,18 @@ from machine.foreign_texts import plain
 LOG = "flower.log"
 _LINES = 4  # that follow the cause: where it happened
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_REFUSED = re.compile(r"/v1/runtime/\S+ HTTP/[\d.]+\" 401|401 Unauthorized")
 _EXCEPTION = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt|Failed|Expired)\b(: .*)?")
-_LATE = (
-    "Flower refused a process of its own (401), because it reported only after flower.startup_timeout_s={limit:g}: its "
-    "imports took longer on this machine. Raise flower.startup_timeout_s, or run fewer processes at once"
-)
+_CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
+_KNOWN = {
+    r"/v1/runtime/\S+ HTTP/[\d.]+\" 401|401 Unauthorized": (
+        "Flower refused a process of its own (401), because it reported only after flower.startup_timeout_s={limit:g}: "
+        "its imports took longer on this machine. Raise flower.startup_timeout_s, or run fewer processes at once"
+    ),
+    r"The current node timed out during startup": (
+        "Ray did not start within 30 s, which is a limit of its own: the machine is too slow for it or has too much "
+        "other work. Run it again with less, or take flower=deployment, which does without Ray"
+    ),
+}
 
 
 class FlowerError(RuntimeError):
@@ -46,11 +52,22 @@ def reason(directory: Path, startup_timeout_s: float) -> str:
     if not log.exists():
         return f"{log} was not written"
     text = _read(log)
-    if _REFUSED.search(text):
-        return _shown(_LATE.format(limit=startup_timeout_s), log)
+    for pattern, meaning in _KNOWN.items():
+        if re.search(pattern, text):
+            return _shown(meaning.format(limit=startup_timeout_s), log)
     lines = [line for line in text.splitlines() if line.strip()]
-    cause = next((line for line in reversed(lines) if _EXCEPTION.fullmatch(line)), None)
-    return _shown("\n".join([*([cause] if cause else []), *lines[-_LINES:]]), log)
+    return _shown("\n".join([*_causes(lines), *lines[-_LINES:]]), log)
+
+
+def _causes(lines: list[str]) -> list[str]:
+    """Return the first exception of the last chain of them, if there is one: the others came of it."""
+    cause, is_chained = [], False
+    for line in lines:
+        if line.startswith(_CHAINED):
+            is_chained = True
+        elif _EXCEPTION.fullmatch(line):
+            cause, is_chained = cause if is_chained else [line], False
+    return cause
 
 
 def _shown(text: str, path: Path) -> str:

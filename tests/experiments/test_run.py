@@ -143,3 +143,20 @@ def test_equal_seeds_learn_the_same_and_other_seeds_do_not(run, tmp_path):
     assert a.final_weights_sha256[0] == b.final_weights_sha256[0] != a.final_weights_sha256[1]
     assert a.partition_sha256[0] == b.partition_sha256[0] != a.partition_sha256[1]
     assert a.initial_weights_sha256[0] != a.initial_weights_sha256[1]
+
+
+def test_flower_takes_any_folder_and_no_proxy_and_figures_no_backend_of_a_notebook(run, tmp_path, monkeypatch):
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    monkeypatch.setenv("A_SECRET", "hunter2")
+    out = tmp_path / "w😀 x"
+
+    code, said = run("rounds=1", "clients=10", "backends=[flower]", "figures=true", f"out='{out}'")
+
+    assert code == 0, said
+    tables = load(out)
+    assert list(tables["runs"].status) == ["success"]
+    assert {"flower", "client", "ray", "controller"} <= set(tables["samples"].role)
+    assert (out / "report.md").exists()
+    assert (out / "figures" / "accuracy.png").exists()

@@ -44,6 +44,18 @@ def test_a_log_has_its_exception_first_without_colours(tmp_path):
     assert "\x1b" not in said and "x1b" not in said and len(said) < 500
 
 
+def test_the_first_of_a_chain_of_exceptions_is_the_cause(tmp_path):
+    chain = ["OSError: earlier, and survived", "Traceback", "KeyError: 'the cause'", "  frame"]
+    chain += ["The above exception was the direct cause of the following exception:", "RuntimeError: its effect", "end"]
+    (tmp_path / "flower.log").write_text("\n".join(chain))
+    assert reason(tmp_path, 300).startswith("KeyError: 'the cause'\n")
+
+
+def test_a_ray_that_gave_up_is_told_as_that(tmp_path):
+    (tmp_path / "flower.log").write_text("Exception: The current node timed out during startup. This could happen\n")
+    assert reason(tmp_path, 300).startswith("Ray did not start within 30 s")
+
+
 @pytest.mark.parametrize(
     "line",
     [

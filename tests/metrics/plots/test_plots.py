@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -334,3 +337,11 @@ def test_attempts_that_all_succeed_are_no_figure(tables: Tables) -> None:
 )
 def test_a_failure_is_sorted_by_its_kind(kind: str, expected: str) -> None:
     assert faults.outcome("failed", kind) == expected
+
+
+@pytest.mark.parametrize("wanted", ["module://not.installed", "module://matplotlib_inline.backend_inline", "nonsense"])
+def test_a_backend_for_screens_that_is_not_installed_stops_no_figure(wanted):
+    command = [sys.executable, "-c", "import metrics.plots, os; print(os.environ['MPLBACKEND'])"]
+    environment = os.environ | {"MPLBACKEND": wanted}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, wanted), done.stderr
