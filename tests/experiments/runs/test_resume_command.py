@@ -200,7 +200,7 @@ def test_a_cell_that_fails_is_told_at_the_end_and_tried_again_the_next_time(run,
     assert load(out)["runs"].clients_per_round.tolist() == [1, 2]
 
 
-def test_a_cell_that_breaks_our_own_code_leaves_its_traceback_and_the_others_go_on(run, tmp_path):
+def test_a_cell_whose_file_is_damaged_names_it_and_the_others_go_on(run, tmp_path):
     words = ("-m", "clients_per_round=1,2", "rounds=1", "out=swept")
     assert run(*words)[0] == 0
     broken = tmp_path / "swept" / "clients_per_round=1"
@@ -209,7 +209,6 @@ def test_a_cell_that_breaks_our_own_code_leaves_its_traceback_and_the_others_go_
     run_file.write_text("{}")
     code, said = run(*words)
     assert code == 1
-    assert "Traceback" in (broken / "cell.log").read_text()
     summary = said[said.index("1 of 2 succeeded") :]
-    assert "Traceback" in summary
-    assert str(tmp_path.joinpath("swept/clients_per_round=1/cell.log").relative_to(tmp_path)) in summary
+    assert "Traceback" not in said
+    assert "run.json is damaged" in summary

@@ -241,7 +241,7 @@ class Unreachable(Elsewhere):
 
 
 def test_the_store_from_inside_a_function(deployed, tmp_path):
-    probe, function = deployed(replace(SMALL, timeout_s=2))
+    probe, function = deployed(replace(SMALL, timeout_s=2, store=tmp_path.as_uri()))
     ours, theirs = (open_store(DirectorySettings(tmp_path / name), "run") for name in ("ours", "theirs"))
     assert inside_function.store(probe, function, ours, 60).verdict == "ok"
     ours.delete_prefix()
