@@ -61,7 +61,8 @@ def reason(directory: Path, startup_timeout_s: float) -> str:
 
 def _causes(lines: list[str]) -> list[str]:
     """Return the first exception of the last chain of them, if there is one: the others came of it."""
-    cause, is_chained = [], False
+    cause: list[str] = []
+    is_chained = False
     for line in lines:
         if line.startswith(_CHAINED):
             is_chained = True
