@@ -67,7 +67,8 @@ def _causes(lines: list[str]) -> list[str]:
         if line.startswith(_CHAINED):
             is_chained = True
         elif _EXCEPTION.fullmatch(line):
-            cause, is_chained = cause if is_chained else [line], False
+            cause = cause if is_chained else [line]
+            is_chained = False
     return cause
 
 
