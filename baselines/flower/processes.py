@@ -93,14 +93,14 @@ class Processes:
     def end(self) -> None:
         """End them all, and remove the folder."""
         try:
-            sessions = end_all(self.folder)
+            killed = end_all(self.folder)
         finally:
             for process in self._started:
                 process.wait()
             assert self._guard.stdin is not None
             self._guard.stdin.close()
             self._guard.wait()
-        _reap(sessions, self._before)
+        _reap(killed, self._before)
 
 
 @contextlib.contextmanager
@@ -122,14 +122,20 @@ def of(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            mine = process.cwd() == str(folder) or process.environ().get(HOME) == str(folder)
-            if mine and process.status() != psutil.STATUS_ZOMBIE:
+            if _belongs_to(process, folder) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
 
-def end_all(folder: Path) -> set[int]:
-    """Kill the processes of ``folder`` until there are none, remove it, and return the ids of their sessions.
+def _belongs_to(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.cwd() == str(folder) or process.environ().get(HOME) == str(folder)
+    except psutil.AccessDenied:  # SuperExec lets only root look into it; its command names the certificate
+        return process.uids().real == os.getuid() and any(word.startswith(f"{folder}/") for word in process.cmdline())
+
+
+def end_all(folder: Path) -> dict[psutil.Process, int]:
+    """Kill the processes of ``folder`` until there are none, remove it, and return them with their sessions' ids.
 
     Nothing is lost by a kill: their state is in memory and in ``folder``, and what a run is to keep it has written and
     moved into place already. Ray's own shutdown takes seconds and leaves files behind.
@@ -140,17 +146,17 @@ def end_all(folder: Path) -> set[int]:
         If some cannot be killed.
     """
     deadline = time.monotonic() + _END_TIMEOUT_S
-    sessions: set[int] = set()
+    killed: dict[psutil.Process, int] = {}
     while living := of(folder):
         if time.monotonic() > deadline:
             raise RuntimeError(f"processes of Flower that do not end: {[process.pid for process in living]}")
         for process in living:
             with contextlib.suppress(psutil.Error, ProcessLookupError):
-                sessions.add(os.getsid(process.pid))
+                killed[process] = os.getsid(process.pid)
                 process.kill()
         time.sleep(_POLL_S)
     shutil.rmtree(folder, ignore_errors=True)
-    return sessions
+    return killed
 
 
 def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
@@ -164,24 +170,29 @@ def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _reap(sessions: set[int], before: set[int]) -> None:
+def _reap(killed: Mapping[psutil.Process, int], before: set[int]) -> None:
     """Collect the exit status of adopted orphans; children that a caller had before are not touched.
 
     Parameters
     ----------
-    sessions
-        Of the processes that were killed. Others end by themselves, and their sessions are not known: a child that
-        is ending, in another session than this process, is one of them.
+    killed
+        Processes, and their sessions. One is adopted when its own parent has ended, which may be later. Others
+        end by themselves, and their sessions are not known: a child that is ending, in another session than this
+        process, is one of them.
     """
     deadline = time.monotonic() + _REAP_TIMEOUT_S
-    mine = os.getsid(0)
-    for child in psutil.Process().children():
-        with contextlib.suppress(ProcessLookupError, ChildProcessError, psutil.NoSuchProcess):
-            session = os.getsid(child.pid)
-            is_orphan = session != mine and child.pid not in before
-            if session in sessions or (is_orphan and _is_ending(child)):
-                while not os.waitpid(child.pid, os.WNOHANG)[0] and time.monotonic() < deadline:
-                    time.sleep(_POLL_S)
+    sessions, mine = set(killed.values()), os.getsid(0)
+    while time.monotonic() < deadline:
+        is_left = any(process.is_running() for process in killed)
+        for child in psutil.Process().children():
+            with contextlib.suppress(ProcessLookupError, ChildProcessError, psutil.NoSuchProcess):
+                session = os.getsid(child.pid)
+                is_orphan = session != mine and child.pid not in before
+                if session in sessions or (is_orphan and _is_ending(child)):
+                    is_left |= not os.waitpid(child.pid, os.WNOHANG)[0]
+        if not is_left:
+            return
+        time.sleep(_POLL_S)
 
 
 def _is_ending(process: psutil.Process) -> bool:

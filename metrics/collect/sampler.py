@@ -177,9 +177,12 @@ def role_of(process: psutil.Process, *, is_root: bool = False) -> str:
     Raises
     ------
     psutil.Error
-        If the process is gone or belongs to somebody else.
+        If the process is gone.
     """
-    stated = process.environ().get(ROLE_VARIABLE, CONTROLLER)
+    try:
+        stated = process.environ().get(ROLE_VARIABLE, CONTROLLER)
+    except psutil.AccessDenied:  # it forbids that, as Flower's SuperExec does: only root may look into it
+        stated = CONTROLLER
     if is_root or stated != CONTROLLER:
         return stated
     return role_of_command(process.cmdline())

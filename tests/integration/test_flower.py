@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from baselines import flower, inprocess
-from baselines.flower import FlowerError, FlowerSettings, federation
+from baselines.flower import FlowerError, FlowerSettings
 from baselines.inprocess import InprocessSettings
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_files import read_run
@@ -101,20 +101,11 @@ def test_a_failing_server_fails_the_run_with_its_traceback(recorder, tmp_path):
     failing = recorder("failing")
 
     with pytest.raises(
-        FlowerError, match=r"^the ServerApp failed: [\w.]*DataError: .*nowhere.*\nall of it: .*flower_error.txt$"
+        FlowerError, match=r"(?s)^the ServerApp failed: [\w.]*DataError: \S*nowhere.*\nall of it: \S*flower_error.txt$"
     ):
         flower.run(SOME_OF_TEN, FlowerSettings(nowhere), failing)
 
     assert "in _serve" in (failing.directory / "flower_error.txt").read_text()
-
-
-def test_a_process_that_starts_too_slowly_for_flower_is_told_as_that(recorder, monkeypatch):
-    monkeypatch.setattr(federation, "token_life_s", lambda _settings: 0.5)
-
-    with pytest.raises(
-        FlowerError, match=r"^the ServerApp .*: Flower refused a process of its own \(401\), because .*"
-    ):
-        flower.run(SOME_OF_TEN, FlowerSettings(DATA), recorder("slow"))
 
 
 @pytest.mark.exhaustive

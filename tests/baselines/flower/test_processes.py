@@ -49,6 +49,27 @@ def test_a_daemon_that_has_hidden_itself_is_found_and_ended(tmp_path):
     assert children() == before, "an ended process was not buried"
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_process_that_lets_only_root_look_into_it_is_found_by_its_command(tmp_path):
+    """Flower's SuperExec is one. Here both processes are, because they have changed their user."""
+    script = """
+import os, sys, time
+from pathlib import Path
+from baselines.flower.processes import of
+from metrics.collect.sampler import role_of
+os.setresuid(65534, 65534, 65534)
+if child := os.fork():
+    print(sorted(process.pid for process in of(Path(sys.argv[1]).parent)) == sorted([os.getpid(), child]))
+    print({role_of(process) for process in of(Path(sys.argv[1]).parent)})
+    os.kill(child, 9)
+else:
+    time.sleep(600)
+"""
+    command = [*PYTHON, script, str(tmp_path / "authority.pem")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split("\n")[:2] == ["True", "{'controller'}"], done.stderr
+
+
 def test_an_exception_in_the_block_ends_them_too(tmp_path):
     with pytest.raises(KeyboardInterrupt), processes(tmp_path / "log", {}) as started:
         sleeper = started.start([*PYTHON, "import time; time.sleep(600)"])
