@@ -11,12 +11,12 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from metrics.collect.probe import WorkReport
+from metrics.collect.row_types import CORRUPT_UPDATE, RUBBISH_ANSWER
 from task.weights import CorruptWeights, Stamp, Weights, check, compare, described
 
 ARRAYS, METRICS, CONFIG, REPORT, OPTIMIZER = "arrays", "metrics", "config", "report", "optimizer"
 WANTED = "wanted"  # in a query: the names of what is asked for
 NUM_EXAMPLES, TRAIN_LOSS, SERVER_ROUND, CLIENT_ID = "num-examples", "train-loss", "server-round", "client-id"
-CORRUPT_UPDATE, RUBBISH_ANSWER = "corrupt update", "rubbish answer"  # as functions' are called
 _NPY_HEADER_BYTES = 1024  # of one array in NumPy's format; it takes 128
 _MOST_CHARACTERS = 10_000  # of a remote traceback
 _SHOWN = 200

@@ -11,7 +11,6 @@ from baselines.flower.message_times import Postmarks
 from baselines.flower.messages import (
     ARRAYS,
     CONFIG,
-    CORRUPT_UPDATE,
     SERVER_ROUND,
     Answer,
     read_answer,
@@ -21,7 +20,7 @@ from baselines.flower.messages import (
 from baselines.flower.plan import Plan
 from machine.clocks import now
 from metrics.collect.phases import RoundClock
-from metrics.collect.row_types import InvocationRow
+from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from metrics.collect.rows import with_work
 from task.aggregation import Aggregation
 from task.selection import select_clients

@@ -97,14 +97,14 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
                 for plan in plans:
                     if stop.wanted:
                         break
+                    identity = identities[plan.run_id]
                     try:
-                        beginning = begin(plan, identities[plan.run_id], provenance, rerun=cell.config.rerun)
+                        beginning = begin(plan, identity, provenance, rerun=cell.config.rerun)
                         view.note(*beginning.notes)
                         row = beginning.kept
                         if row is None:
                             result.trackers.started(plan)  # before the run's own clock
                             with Watcher() as watcher:
-                                identity = identities[plan.run_id]
                                 run = RunFile.of(plan, identity, provenance, watcher.path, beginning.part)
                                 row = _make(plan, run, watcher, view, result.trackers, stop, command)
                     except OSError as error:  # a full disk may have room again for the next run

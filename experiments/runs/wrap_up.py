@@ -59,11 +59,12 @@ def conclude(out: Path, console: Console, config: ExperimentConfig) -> bool:
     command = shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]])
     failed += finish(out, console, command, figures=config.figures)
     for problem in failed:
-        is_disks = isinstance(problem, OSError)
-        said = disk_problem(out, problem) if isinstance(problem, OSError) else f"{type(problem).__name__}: {problem}"
-        console.print(said, style="bold red", markup=False, soft_wrap=True)
-        if not is_disks:  # a mistake of ours: where it is helps whoever mends it
+        if isinstance(problem, OSError):
+            said = disk_problem(out, problem)
+        else:  # a mistake of ours: where it is helps whoever mends it
+            said = f"{type(problem).__name__}: {problem}"
             traceback.print_exception(problem)
+        console.print(said, style="bold red", markup=False, soft_wrap=True)
     return not failed
 
 

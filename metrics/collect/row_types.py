@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCHEMA_VERSION = 2  # what each version changed: metrics.collect.schema
+CORRUPT_UPDATE = "corrupt update"  # error_kind, on every backend: the update must not enter the average
+RUBBISH_ANSWER = "rubbish answer"  # error_kind, on every backend: the answer cannot be read
 PROCESSES = "processes"  # where a sample comes from: the process tree of the machine that the run was started on
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 from machine.foreign_texts import plain
 from metrics.collect.probe import WorkReport
+from metrics.collect.row_types import CORRUPT_UPDATE, RUBBISH_ANSWER
 from serverless.functions.messages import (
     AverageAnswer,
     ClientAnswer,
@@ -19,8 +20,6 @@ from serverless.functions.messages import (
     InvokerAnswer,
 )
 
-CORRUPT_UPDATE = "corrupt update"
-RUBBISH_ANSWER = "rubbish answer"
 _LARGEST_COUNT = 2**63 - 1  # what a column of the tables takes
 _LARGEST_NUMBER = 1e15  # of seconds, moments and losses: far above what is real, and sums of such stay finite
 _MOST_SPANS = 1000
@@ -150,7 +149,11 @@ def _corrupt(found: object, clients: Collection[int]) -> tuple[CorruptUpdate, ..
     if not isinstance(found, list) or not found:
         raise BadAnswer(f"corrupt is {_shown(found)}, not a list of updates")
     for one in found:
-        if not isinstance(one, dict) or not _is_one_of(clients, one.get("client_id")) or not _is_text(one.get("error")):
+        if (
+            not isinstance(one, dict)
+            or not _is_one_of(clients, one.get("client_id"))
+            or not isinstance(one.get("error"), str)
+        ):
             raise BadAnswer(f"{_shown(one)} does not say which update is corrupt, and why")
     return tuple(CorruptUpdate(client_id=one["client_id"], error=plain(one["error"])) for one in found)
 
@@ -179,7 +182,7 @@ def _fits(kind: str, value: object) -> bool:
     if kind == "float":
         return _is_number(value)
     if kind == "str":
-        return _is_text(value) and plain(value, _LONGEST_TEXT) == value
+        return isinstance(value, str) and plain(value, _LONGEST_TEXT) == value
     return _is_count(value) if kind == "int" else isinstance(value, bool)
 
 
@@ -190,10 +193,6 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def _is_count(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= _LARGEST_COUNT
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    return isinstance(value, str)
 
 
 def _is_one_of(clients: Collection[int], value: object) -> bool:

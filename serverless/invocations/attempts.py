@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from machine.clocks import now
-from metrics.collect.row_types import InvocationRow
-from serverless.invocations.answers import CORRUPT_UPDATE, BadAnswer
+from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
+from serverless.invocations.answers import BadAnswer
 from serverless.invocations.attempt_rows import AttemptRows
 from serverless.invocations.journal import Journal
 from serverless.invocations.work import Success, Work

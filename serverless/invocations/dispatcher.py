@@ -16,9 +16,8 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from machine.clocks import now
-from metrics.collect.row_types import InvocationRow
+from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from serverless.functions.backoff import jittered_s
-from serverless.invocations.answers import CORRUPT_UPDATE
 from serverless.invocations.attempts import NOT_SENT, Attempted
 from serverless.invocations.tasks import Task
 from serverless.invocations.work import Success, Work

@@ -12,9 +12,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from machine.clocks import now
-from metrics.collect.row_types import InvocationRow
+from metrics.collect.row_types import RUBBISH_ANSWER, InvocationRow
 from serverless.functions.messages import InvokerAnswer, InvokerParams
-from serverless.invocations.answers import RUBBISH_ANSWER, BadAnswer, read_invoker_answer
+from serverless.invocations.answers import BadAnswer, read_invoker_answer
 from serverless.invocations.attempt_rows import AttemptRows
 from serverless.invocations.work import Work
 from serverless.platforms.openwhisk.activation_records import read_record

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from machine.clocks import now
-from metrics.collect.row_types import InvocationRow
+from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from serverless.functions.messages import Stored
-from serverless.invocations.answers import CORRUPT_UPDATE
 from serverless.invocations.attempts import Invoker
 from serverless.invocations.journal import RegisterJournal, key_of
 from serverless.invocations.tasks import Task

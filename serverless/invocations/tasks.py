@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from metrics.collect.probe import WorkReport
-from metrics.collect.row_types import InvocationRow
-from serverless.invocations.answers import CORRUPT_UPDATE
+from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from serverless.invocations.stragglers import discarded
 from serverless.invocations.work import Success, Work
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from machine.json_values import read_json
 from metrics.collect.checkpoints import ResumePoint
 from serverless.functions.messages import AggregatorParams, ClientParams, InvokerParams, Stored, UpdateParams
 from serverless.functions.payload import pack_images
@@ -184,8 +184,8 @@ class RunObjects:
         key = _evaluation(server_round, attempt)
         try:
             small = self.store.stat(key).size_bytes <= _LARGEST_EVALUATION
-            value = json.loads(self.store.get(key)) if small else None
-        except (ObjectMissing, ValueError, RecursionError):
+            value = read_json(self.store.get(key)) if small else None
+        except (ObjectMissing, ValueError):
             return None
         return value if isinstance(value, dict) else None
 
