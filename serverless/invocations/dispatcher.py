@@ -20,7 +20,7 @@ from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from serverless.functions.backoff import jittered_s
 from serverless.invocations.attempts import NOT_SENT, Attempted
 from serverless.invocations.tasks import Task
-from serverless.invocations.work import Success, Work
+from serverless.invocations.work import Work
 from serverless.platforms.protocol import FunctionSpec
 
 
@@ -189,7 +189,7 @@ class Dispatcher:
         if ended.row:
             task.rows[ended.attempt] = ended.row
         if ended.success:
-            self._count(task, ended.success)
+            task.count(ended.success)
             return True
         task.refused += ended.was_refused
         task.ran += not ended.was_refused
@@ -202,12 +202,6 @@ class Dispatcher:
             return ended.row
         unsent = self._invoker.unanswered(task.work, ended.attempt, task.sent_at)
         return replace(unsent, error_kind=ended.error_kind or NOT_SENT)
-
-    def _count(self, task: Task, success: Success) -> None:
-        """Count an attempt as the success of its task; if its answer was lost, its row keeps the error kind."""
-        task.success = success
-        row = task.rows[success.attempt]
-        task.rows[success.attempt] = replace(row, status="success", num_examples=task.work.num_examples)
 
     def _try_again(self, task: Task, kind: str, error: str, *, final: bool = False) -> bool:
         """Plan the next attempt at a task, after a pause; return whether no attempt is left."""

@@ -48,8 +48,10 @@ class Recovery:
         rows = [InvocationRow(**row) for row in report.get("rows", [])]
         task = Task(work, earlier=activation.attempt - len(rows), rows={row.attempt: row for row in rows})
         if activation.state == "finished":
-            task.success = _success(work, report.get("success"))
-            task.rows |= {} if task.success else {row.attempt: _gone(row) for row in rows if row.status == "success"}
+            if success := _success(work, report.get("success")):
+                task.count(success)  # it was noted as it was answered, which may be as lost
+            else:
+                task.rows |= {row.attempt: _gone(row) for row in rows if row.status == "success"}
         elif activation.state == "in_flight":
             self._add_lost(task, activation.attempt, activation.submitted_at or now())
         self.journal.rows[key_of(work)] = list(task.rows.values())

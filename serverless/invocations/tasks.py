@@ -55,6 +55,12 @@ class Task:
         row = self.rows[self.success.attempt] if self.success else None
         return row.submitted_at + (row.client_s or 0.0) if row else float("inf")
 
+    def count(self, success: Success) -> None:
+        """Let an attempt count: its row is that of a success, and keeps the error kind if its answer was lost."""
+        self.success = success
+        row = self.rows[success.attempt]
+        self.rows[success.attempt] = replace(row, status="success", num_examples=self.work.num_examples)
+
     def set_aside(self) -> None:
         """Undo the success, because its round has enough updates: its attempt becomes a discarded one."""
         if self.success:

@@ -58,13 +58,13 @@ def learn(small_mnist, mnist_settings, monkeypatch):
     return run
 
 
-def killed(learn, directory, at, **options):
+def killed(learn, directory, at, otherwise=lambda call: "ok", **options):
     """Run it in a process that is killed when the call ``at`` (function, round, client) reaches the platform."""
 
     def script(call):
         if (call.function, call.server_round, call.client_id) == at:
             os.kill(os.getpid(), signal.SIGKILL)
-        return "ok"
+        return otherwise(call)
 
     pid = os.fork()
     if pid == 0:
@@ -105,6 +105,19 @@ def test_when_only_the_average_was_lost_only_the_average_is_made_again(learn, tm
     platform, final = learn(tmp_path / "broken", part=1)
     assert trained(platform, 2) == []
     assert final == unbroken
+
+
+def test_an_update_whose_answer_was_lost_before_the_kill_has_the_row_of_a_success(learn, tmp_path):
+    def script(call):
+        return "lost" if (call.server_round, call.client_id) == (2, SECOND_ROUND[1]) else "ok"
+
+    killed(learn, tmp_path / "broken", ("aggregator", 2, None), script)
+    platform, _ = learn(tmp_path / "broken", part=1)
+    assert trained(platform, 2) == []
+    calls = read_run(tmp_path / "broken", "invocations").to_pandas()
+    counted = calls[(calls["function"] == "client") & (calls["server_round"] == 2) & (calls["status"] == "success")]
+    assert tuple(counted["client_id"]) == SECOND_ROUND
+    assert set(counted["num_examples"]) == {NUM_EXAMPLES}
 
 
 def test_killed_while_a_round_is_written_down_nobody_trains_again(learn, tmp_path, monkeypatch):
