@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
+from machine.foreign_texts import plain
 from metrics.collect.probe import WorkReport
 from metrics.collect.row_types import CORRUPT_UPDATE, RUBBISH_ANSWER
 from task.weights import CorruptWeights, Stamp, Weights, check, compare, described
@@ -118,19 +119,19 @@ def read_answer(stamp: Stamp, reply: Message | None, timeout_s: float) -> Answer
         )
     if reply.has_error():
         kind = f"flower error {reply.error.code}"
-        return Answer(client_id, error_kind=kind, error=str(reply.error.reason)[:_MOST_CHARACTERS])
+        return Answer(client_id, error_kind=kind, error=plain(str(reply.error.reason), _MOST_CHARACTERS))
     try:
         return _read(stamp, reply.content)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        return Answer(client_id, error_kind=RUBBISH_ANSWER, error=f"{type(error).__name__}: {error}"[:_SHOWN])
+        return Answer(client_id, error_kind=RUBBISH_ANSWER, error=plain(f"{type(error).__name__}: {error}", _SHOWN))
 
 
 def _read(stamp: Stamp, content: RecordDict) -> Answer:
     client_id, report = stamp.client_id, content.config_records[REPORT]
     work = WorkReport.from_dict(json.loads(cast(str, report["work"])))
     if "error" in report:
-        kind, error = str(report["error_kind"])[:_SHOWN], str(report["error"])[-_MOST_CHARACTERS:]
-        return Answer(client_id, work=work, error_kind=kind, error=error)
+        kind, error = plain(str(report["error_kind"]), _SHOWN), str(report["error"])[-_MOST_CHARACTERS:]
+        return Answer(client_id, work=work, error_kind=kind, error=plain(error, _MOST_CHARACTERS))
     metrics = content.metric_records[METRICS]
     loss = float(cast(float, metrics[TRAIN_LOSS]))
     wrong = [f"{key} is not {value}" for key, value in _stamped(stamp).items() if metrics.get(key) != value]

@@ -13,6 +13,7 @@ from pathlib import Path
 from experiments.config.errors import wrong
 from experiments.config.schema import ExperimentConfig
 from machine.credentials import is_variable
+from serverless.platforms.registry import platforms
 
 
 def access_problems(config: ExperimentConfig) -> Iterator[str]:
@@ -44,15 +45,16 @@ def credential_variables(config: ExperimentConfig) -> dict[str, str | None]:
 
 
 def withheld(config: ExperimentConfig, *, uses_platform: bool) -> frozenset[str]:
-    """Return the environment variables with credentials that a run has no use for."""
+    """Return the environment variables with credentials that a run has no use for, those of other platforms too."""
     named = (
+        *(platform.settings.auth_env for platform in platforms().values()),
         config.platform.auth_env,
         config.store.access_key_env,
         config.store.secret_key_env,
         config.register.password_env,
     )
     used = {*credential_variables(config).values(), config.register.password_env} if uses_platform else set()
-    return frozenset(name for name in named if name is not None and name not in used)
+    return frozenset(name for name in named if name and name not in used)
 
 
 def register_problems(config: ExperimentConfig) -> Iterator[str]:

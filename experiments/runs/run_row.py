@@ -10,6 +10,7 @@ from pathlib import Path
 from experiments.runs.resume import add_up, earlier_parts
 from experiments.runs.run_files import THREADS_PER_CLIENT, Outcome, RunFile, rounds_of
 from experiments.runs.supervisor import Ended
+from machine.foreign_texts import plain
 from metrics.collect.cluster_facts import read_cluster
 from metrics.collect.row_files import read_run
 from metrics.collect.row_types import PROCESSES, RunRow
@@ -40,7 +41,7 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         **asdict(run.placement),
         seed=job.seed,
         status=outcome.status,
-        error=outcome.error,
+        error=None if outcome.error is None else plain(outcome.error),
         model=job.model,
         optimizer=job.optimizer,
         learning_rate=job.learning_rate,

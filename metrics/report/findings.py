@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from machine.foreign_texts import plain
 from metrics.analysis.checks.consistency import consistency_lines
 from metrics.analysis.checks.weight_agreement import agreement_lines, agreements
 from metrics.analysis.kpis import per_run, per_system
@@ -98,7 +99,7 @@ def _unfinished(runs: pd.DataFrame) -> list[str]:
     """Say of each run that did not end well how it ended, and the first line of its error."""
     lines = []
     for row in runs[runs["status"] != "success"].itertuples():
-        error = row.error.strip() if isinstance(row.error, str) else ""
+        error = plain(row.error).strip() if isinstance(row.error, str) else ""  # the tables may be somebody else's
         reason = f": {error.splitlines()[0]}" if error else ""
         lines.append(
             f"{row.system} seed {row.seed} {row.status} after {row.rounds} of {row.max_rounds} rounds{reason}"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from metrics.report.content import Content
 from metrics.report.difference_tables import TITLE as TESTED
 from metrics.report.table import Table
+
+_MEANT = re.compile(  # by CommonMark and GitHub: code, emphasis, HTML, entities, links, and signs that begin a block
+    r"[\\`*]|<(?=[a-z/!?])|&(?=#?\w+;)|\[(?=[^\]]*\][\[(:])|(?<!\w)_|_(?!\w)|~(?=~)|^[#>+=-]", re.IGNORECASE
+)
 
 
 def render(content: Content) -> str:
@@ -14,12 +19,16 @@ def render(content: Content) -> str:
     findings = content.findings
     pictures = [picture.files["png"].relative_to(content.out) for picture in content.pictures if "png" in picture.files]
     parts = [
-        f"# {findings.title}",
-        f"{findings.learnt}.",
-        f"**{findings.answer.text}**",
+        f"# {escaped(findings.title)}",
+        f"{escaped(findings.learnt)}.",
+        f"**{escaped(findings.answer.text)}**",
         *(["Before you read on:", _bullets(content.warnings)] if content.warnings else []),
         "## The systems side by side",
-        *(text for cell, table in findings.compared for text in (f"### {cell}" if cell else "", _table(table))),
+        *(
+            text
+            for cell, table in findings.compared
+            for text in (f"### {escaped(cell)}" if cell else "", _table(table))
+        ),
         *([f"### {TESTED}", _table(findings.tested)] if findings.tested else []),
         _bullets(line for line, _ in findings.agreements),
         *(["Runs that did not finish:", _bullets(findings.unfinished)] if findings.unfinished else []),
@@ -47,13 +56,27 @@ def _table(table: Table) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    written = [cell.replace("|", "\\|").replace("\n", " ") for cell in cells]
+    written = [escaped(cell).replace("|", "\\|") for cell in cells]
     indents = ["&emsp;" if cell.startswith("  ") else "" for cell in written]
     return f"| {' | '.join(indent + cell.strip() for indent, cell in zip(indents, written, strict=True))} |"
 
 
 def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {escaped(line)}" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Write a text, which may be from outside, so that Markdown shows it as it is, in one line.
+
+    Only signs that would mean something where they stand get a backslash: intervals in brackets, names with
+    underscores and ``<= 5`` stay readable in the file.
+
+    Examples
+    --------
+    >>> escaped("<img src=x> ![a](http://b) p < 0.01 [1, 2] a_b *c*")
+    '\\\\<img src=x> !\\\\[a](http://b) p < 0.01 [1, 2] a_b \\\\*c\\\\*'
+    """
+    return _MEANT.sub(r"\\\g<0>", " ".join(text.splitlines()))
 
 
 def _fenced(command: str) -> str:

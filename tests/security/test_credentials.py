@@ -14,6 +14,12 @@ from serverless.emulator.settings import EmulatorSettings
 from tests.support.local_s3 import start_minio
 
 SECRET = "uuid-of-somebody:the-secret-itself"
+OTHERS = {"OPENFAAS_AUTH", "GOOGLE_APPLICATION_CREDENTIALS"}  # of platforms that a run on OpenWhisk does not use
+REGISTER = [
+    "register=postgresql",
+    "register.url=postgresql://me@127.0.0.1/fl",
+    "register.password_env=REGISTER_PASSWORD",
+]
 CLUSTER = ["+exp=smoke", "backends=[openwhisk]", "platform.api_host=https://ow.example.org", "store=minio"]
 
 
@@ -110,14 +116,18 @@ def test_what_would_leave_a_connection_unprotected_unawares_is_refused(words, sa
 @pytest.mark.parametrize(
     ("words", "uses_platform", "missing"),
     [
-        (CLUSTER, True, set()),
-        (CLUSTER, False, {"OPENWHISK_AUTH", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"}),
-        (["+exp=smoke", "store=minio"], True, {"OPENWHISK_AUTH"}),
-        (["+exp=smoke"], True, {"OPENWHISK_AUTH"}),
+        (CLUSTER, True, OTHERS),
+        (CLUSTER, False, {"OPENWHISK_AUTH", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"} | OTHERS),
+        (["+exp=smoke", "store=minio"], True, {"OPENWHISK_AUTH"} | OTHERS),
+        (["+exp=smoke"], True, {"OPENWHISK_AUTH"} | OTHERS),
+        (["+exp=smoke", "platform=openfaas", "backends=[openfaas]"], True, {"OPENWHISK_AUTH"} | OTHERS),
+        (["+exp=smoke", *REGISTER], True, {"OPENWHISK_AUTH"} | OTHERS),
+        (["+exp=smoke", *REGISTER], False, {"OPENWHISK_AUTH", "REGISTER_PASSWORD"} | OTHERS),
     ],
 )
 def test_a_run_does_not_get_credentials_that_it_has_no_use_for(words, uses_platform, missing, monkeypatch):
-    for name in ("OPENWHISK_AUTH", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
+    for name in ("OPENWHISK_AUTH", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "REGISTER_PASSWORD"):
         monkeypatch.setitem(os.environ, name, SECRET)
     (cell,) = compose_cells(words)
-    assert withheld(cell.config, uses_platform=uses_platform) == missing
+    not_for_it = withheld(cell.config, uses_platform=uses_platform)
+    assert not_for_it & {*os.environ, *OTHERS} == missing

@@ -20,8 +20,13 @@ from serverless.emulator.settings import EmulatorSettings
 from tests.support.local_s3 import start_minio
 from tests.support.tiers import starts
 
-# What a credential that was made up during the run looks like: uuid:key, and the signature of a granted URL.
-SHAPES = (rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[\w-]{20,}", rb"X-Amz-Signature=[0-9a-f]+", rb"AKIA[A-Z0-9]{16}")
+# What a credential that was made up during the run looks like: uuid:key, the signature of a granted URL, a TLS key.
+SHAPES = (
+    rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[\w-]{20,}",
+    rb"X-(Amz|Goog)-Signature=[0-9a-f]+",
+    rb"AKIA[A-Z0-9]{16}",
+    rb"PRIVATE KEY-----",
+)
 ITS_OWN = ("object_store", "MINIO_SECRET_KEY")  # the store must know by what it lets others in
 
 
@@ -45,6 +50,7 @@ class Watch:
             except (psutil.Error, OSError):
                 continue
             self.in_command_lines |= {(name, command) for name, value in self.needles.items() if value in command}
+            self.in_command_lines |= {(shape, command) for shape in SHAPES if re.search(shape, command.encode())}
             if environment is not None:
                 held = {name for name, value in self.needles.items() if value in environment.values()}
                 role = environment.get("FL_PROCESS_ROLE", "command")
@@ -142,15 +148,33 @@ def test_secrets_are_in_the_environment_of_those_who_use_them_and_nowhere_else(w
     assert {role for role, _ in holders if role in ("emulator", "aggregator")} == set()
 
 
-def test_the_embedded_server_and_its_functions_get_no_credentials(world):
+@pytest.mark.parametrize(
+    ("words", "roles"),
+    [
+        pytest.param(("backends=[openwhisk]",), {"emulator", "client", "aggregator"}, id="openwhisk"),
+        *(
+            pytest.param(words, roles, id=name, marks=pytest.mark.exhaustive)
+            for name, words, roles in (
+                ("openfaas", ("backends=[openfaas]", "platform=openfaas"), {"emulator", "client", "aggregator"}),
+                ("google", ("backends=[google]", "platform=google"), {"emulator", "client", "aggregator"}),
+                ("fedkeeper", ("backends=[openwhisk]", "topology=fedkeeper"), {"emulator", "client", "invoker"}),
+                ("flower", ("backends=[flower]",), set()),
+            )
+        ),
+    ],
+)
+def test_servers_and_workers_that_a_run_starts_get_no_credentials(world, words, roles):
     run, _, minio, needles, _ = world
-    code, folder, watch = run("backends=[openwhisk]", "model=mlp50", *minio)
+    code, folder, watch = run("model=mlp50", *minio, *words)
     assert code == 0, (folder / "said").read_text()
     assert list(found_in(folder, needles)) == []
     assert watch.in_command_lines == set()
-    assert {"controller", "emulator", "client", "aggregator"} <= watch.roles
-    assert {role for role, _ in watch.in_environments - {ITS_OWN}} == {"command", "controller"}
-    assert ("controller", "OPENWHISK_AUTH") not in watch.in_environments  # the embedded server has a key of its own
+    assert {"controller", *roles} <= watch.roles
+    used = watch.in_environments - {ITS_OWN, *((role, "SOMETHING_ELSE") for role in ("command", "controller"))}
+    assert {role for role, _ in used} <= {"command", "controller"}
+    assert ("controller", "OPENWHISK_AUTH") not in used  # the embedded server has a key of its own
+    if not roles:  # Flower has no use for a platform's or a store's credentials
+        assert {role for role, _ in used} <= {"command"}
 
 
 def test_a_run_that_fails_does_not_tell_its_secrets_either(world):
