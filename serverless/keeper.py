@@ -73,6 +73,8 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
         to_aggregator = direct_invoker(aggregators, settings.aggregator, recorder.run_id)
         threads = ThreadPoolExecutor(_MOST_THREADS, "invoker")
         stack.callback(threads.shutdown, wait=False)  # a thread that never gets its answer must not delay the end
+        longest_s = max(site.longest_s for site in placed.sites)
+        given_up_s = settings.grant_s + max(longest_s, settings.aggregator.timeout_s)  # its URLs have expired by then
         on_late, written = LateAnswers(objects, recorder), recorder.earlier_invocations()
         rounds = RoundLoop(
             job=job,
@@ -80,14 +82,14 @@ def run(job: FederatedJob, settings: ServerlessSettings, recorder: Recorder) -> 
             selector=selector_of(job, durations_s(written, point.server_round if point else 0)),
             recovery=Recovery(journal, to_clients.invoker_of, attempts_at(to_clients.function, written)),
             objects=objects,
-            clients=Dispatcher(to_clients, threads, settings.retries, on_late, settings.in_flight),
-            aggregator=Dispatcher(to_aggregator, threads, settings.retries, on_late),
+            clients=Dispatcher(to_clients, threads, settings.retries, on_late, settings.in_flight, given_up_s),
+            aggregator=Dispatcher(to_aggregator, threads, settings.retries, on_late, within_s=given_up_s),
             num_examples=num_examples,
             test_sha256=test_sha256,
             recorder=recorder,
             relay=relay,
         )
-        last_round = rounds.run(point, max(site.longest_s for site in placed.sites))
+        last_round = rounds.run(point, longest_s)
         weights = objects.weights(last_round)
         recorder.checkpoint(last_round, dumps(weights), {})  # the weights are safe before the store is emptied
         store.delete_prefix()

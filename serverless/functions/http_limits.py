@@ -19,8 +19,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 MOST_BYTES = 64 << 20  # of an answer of a platform's API
-_PIECE_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 18
 _now = threading.local()
+
+
+class TooLarge(requests.exceptions.ChunkedEncodingError):
+    """An answer is larger than it may be; its head is in ``response``."""
 
 
 class Deadline:
@@ -28,7 +32,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.is_over = False
-        self._sockets: list[socket.socket] = []
+        self._sockets: set[socket.socket] = set()
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
 
@@ -43,13 +47,13 @@ class Deadline:
 
     def watch(self, sock: socket.socket) -> None:
         """Shut this socket down, too, when the time is up."""
-        self._sockets.append(sock)
+        self._sockets.add(sock)
         if self.is_over:
             self._end()
 
     def _end(self) -> None:
         self.is_over = True
-        for sock in self._sockets:
+        for sock in tuple(self._sockets):
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -59,11 +63,18 @@ class Deadline:
 class _Watched:
     sock: Any
 
+    def send(self, data: Any) -> None:
+        self._watch()
+        super().send(data)  # type: ignore[misc]
+
     def getresponse(self) -> Any:
+        self._watch()
+        return super().getresponse()  # type: ignore[misc]
+
+    def _watch(self) -> None:
         deadline: Deadline | None = getattr(_now, "deadline", None)
         if deadline is not None and self.sock is not None:
             deadline.watch(self.sock)
-        return super().getresponse()  # type: ignore[misc]
 
 
 class _Http(_Watched, HTTPConnection):
@@ -158,7 +169,7 @@ def _body(answer: requests.Response, most_bytes: int) -> bytes:
         while piece := answer.raw.read1(_PIECE_BYTES, decode_content=False):
             size += len(piece)
             if size > most_bytes:
-                raise requests.exceptions.ChunkedEncodingError(f"the answer is larger than {most_bytes} bytes")
+                raise TooLarge(f"the answer is larger than {most_bytes} bytes", response=answer)
             pieces.append(piece)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         if isinstance(error, requests.RequestException):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,10 +14,11 @@ if TYPE_CHECKING:
     import requests
 
 CONNECT_WITHIN_S = 5.0
-READ_WITHIN_S = 30.0  # between two pieces of an answer, not for all of it
+READ_WITHIN_S = 30.0  # between two pieces of an answer
+WITHIN_S = 60.0  # from the request to the end of its answer
 TRUSTED = "trusted.pem"  # beside __main__.py, where the deployer names authorities to trust
 TOO_LARGE = 413  # the status of an object that is larger than its reader allows
-_CHUNK_BYTES = 1 << 20  # with requests' default of 10 kB, 2 MB take twice as long to fetch
+_MOST_BYTES = 1 << 30  # of an object whose reader names no size
 _PASSING_STATUS = {408, 429}  # and from 500 up
 _DAMAGED = (b"<Code>BadDigest<", b"<Code>IncompleteBody<", b"<Code>RequestTimeout<")  # S3's words, with 400
 
@@ -52,16 +52,18 @@ def ask(
     """
     import requests  # noqa: PLC0415 - a cold start without HTTP does not pay for it
 
+    from serverless.functions.http_limits import TooLarge  # noqa: PLC0415 - nor for this, which imports it
+
     again = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
     try:
         status, body, tag = _send(verb, url, data, most_bytes)
     except requests.RequestException as error:
+        if isinstance(error, TooLarge) and error.response is not None and error.response.ok:
+            return too_large(_MOST_BYTES if most_bytes is None else most_bytes)
         untrusted = isinstance(error, requests.exceptions.SSLError)  # a certificate does not become good by waiting
         return Outcome(None, _cause(error), final=untrusted or not isinstance(error, again))
     if not 200 <= status < 300:
         return Outcome(None, _refusal(status), status, final=not _may_pass(status, body))
-    if most_bytes is not None and len(body) > most_bytes:
-        return too_large(most_bytes)
     if verb == "GET" and is_damaged(body, tag, met):
         return Outcome(None, "what came are not the bytes that the store names (ETag)", status)
     return Outcome(body)
@@ -73,33 +75,30 @@ def _may_pass(status: int, body: bytes) -> bool:
 
 
 def _send(verb: str, url: str, data: bytes | None, most_bytes: int | None) -> tuple[int, bytes, str]:
+    from serverless.functions.http_limits import ask as ask_once  # noqa: PLC0415
+
     time_outs = (CONNECT_WITHIN_S, READ_WITHIN_S)
     headers = {} if data is None else {"Content-MD5": content_md5(data)}
-    session = _session(os.getpid())
-    with session.request(
-        verb, url, data=data, headers=headers, timeout=time_outs, allow_redirects=False, stream=True
-    ) as answer:
-        return answer.status_code, _body(answer.iter_content(_CHUNK_BYTES), most_bytes), answer.headers.get("ETag", "")
-
-
-def _body(chunks: Iterator[bytes], most_bytes: int | None) -> bytes:
-    """Put a body together, until it is complete or larger than it may be."""
-    read, size = [], 0
-    for chunk in chunks:
-        read.append(chunk)
-        size += len(chunk)
-        if most_bytes is not None and size > most_bytes:
-            break
-    return b"".join(read)
+    limit = _MOST_BYTES if most_bytes is None else most_bytes
+    answer = ask_once(
+        _session(os.getpid()),
+        verb,
+        url,
+        within_s=WITHIN_S,
+        most_bytes=limit,
+        data=data,
+        headers=headers,
+        timeout=time_outs,
+    )
+    return answer.status_code, answer.content, answer.headers.get("ETag", "")
 
 
 @functools.cache
 def _session(pid: int) -> requests.Session:
     """One session per process keeps connections alive; a forked child must not share its parent's."""
-    import requests  # noqa: PLC0415
+    from serverless.functions.http_limits import bounded_session  # noqa: PLC0415
 
-    session = requests.Session()
-    session.trust_env = False  # no proxy between a function and its store, no .netrc beside a presigned URL
+    session = bounded_session()  # no proxy between a function and its store, no .netrc beside a presigned URL
     session.verify = _authorities()
     return session
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -18,10 +18,16 @@ from typing import Protocol
 from machine.clocks import now
 from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from serverless.functions.backoff import jittered_s
+from serverless.invocations.attempt_rows import NO_ANSWER
 from serverless.invocations.attempts import NOT_SENT, Attempted
 from serverless.invocations.tasks import Task
 from serverless.invocations.work import Work
 from serverless.platforms.protocol import FunctionSpec
+
+_ENDLESS = (
+    "nothing came back within {:g} s (platform.grant_s, the function's time limit and platform.request_timeout_s); "
+    "see what the platform's log says of it, and start the run again: it goes on with this round"
+)
 
 
 class Attempts(Protocol):
@@ -77,6 +83,8 @@ class Dispatcher:
         Gets an attempt of work that was left behind when its answer comes.
     in_flight
         Attempts that are out at once, without those of work that was left behind.
+    within_s
+        Seconds after which an attempt that is out is given up, whatever its thread waits for.
     """
 
     def __init__(
@@ -86,19 +94,21 @@ class Dispatcher:
         retries: Retries,
         on_late: Callable[[InvocationRow], None],
         in_flight: int = 1,
+        within_s: float = float("inf"),
     ) -> None:
         self._invoker = invoker
         self._threads = threads
         self._in_flight = in_flight
         self._retries = retries
         self._on_late = on_late
-        self._ended: SimpleQueue[tuple[Task, Attempted | BaseException]] = SimpleQueue()
+        self._within_s = within_s
+        self._ended: SimpleQueue[tuple[Task, int, Attempted | BaseException]] = SimpleQueue()
         self._unsent: deque[Task] = deque()
         self._resting: list[tuple[float, int, Task]] = []  # when to try again; the number settles ties
         self._numbers = itertools.count()
         self._out: set[Task] = set()
         self._left: set[Task] = set()
-        self._silent: set[Task] = set()
+        self._given_up: set[tuple[Task, int]] = set()  # attempts that have their rows, and may still be answered
 
     def start(self, works: Iterable[Work], earlier: int = 0) -> list[Task]:
         """Send some work, as much at once as may be out; ``earlier`` attempts at the same have been made before."""
@@ -114,12 +124,13 @@ class Dispatcher:
         """Wait for a piece of work to succeed or to fail for good, and return it; ``None`` at the moment ``until``."""
         while True:
             self._send()
-            wake_at = min(until, self._resting[0][0] if self._resting else until)
-            ended = self._receive(wake_at)
-            if ended is None and now() >= until:
-                return None
+            ended = self._receive(min(until, *self._wake_at()))
+            if ended is None:
+                ended = self._given_up_now()
             if ended and self._judge(*ended):
                 return ended[0]
+            if ended is None and now() >= until:
+                return None
 
     def refuse(self, task: Task, error: str) -> None:
         """Take back the success of a task whose update turned out to be corrupt, and try it again."""
@@ -148,8 +159,8 @@ class Dispatcher:
         until = now() + within_s
         while self._left and (ended := self._receive(until)):
             self._judge(*ended)
-        self._silent |= self._left
         for task in self._left:
+            self._given_up.add((task, task.next_number))
             self._on_late(self._invoker.unanswered(task.work, task.next_number, task.sent_at))
         self._left.clear()
 
@@ -164,23 +175,40 @@ class Dispatcher:
 
     def _attempt(self, task: Task, number: int, unheard: tuple[int, ...]) -> None:
         try:
-            self._ended.put((task, self._invoker.attempt(task.work, number, unheard)))
+            self._ended.put((task, number, self._invoker.attempt(task.work, number, unheard)))
         except BaseException as error:  # the keeper's thread raises it
-            self._ended.put((task, error))
+            self._ended.put((task, number, error))
 
     def _receive(self, until: float) -> tuple[Task, Attempted] | None:
-        try:
-            task, ended = self._ended.get(timeout=None if until == float("inf") else max(0.0, until - now()))
-        except Empty:
+        while True:
+            try:
+                wait_s = None if until == float("inf") else max(0.0, until - now())
+                task, number, ended = self._ended.get(timeout=wait_s)
+            except Empty:
+                return None
+            if (task, number) in self._given_up:
+                continue
+            if isinstance(ended, BaseException):
+                raise ended
+            return task, ended
+
+    def _wake_at(self) -> Iterator[float]:
+        """Yield when something is to be done although nothing has arrived, in seconds since the epoch."""
+        yield from (at for at, _, _ in self._resting[:1])
+        yield min((task.sent_at for task in self._out), default=float("inf")) + self._within_s
+
+    def _given_up_now(self) -> tuple[Task, Attempted] | None:
+        """Give up the attempt that has been out the longest, if that is too long: its work may yet be in the store."""
+        task = min(self._out, key=lambda task: task.sent_at, default=None)
+        if task is None or task.sent_at + self._within_s > now():
             return None
-        if isinstance(ended, BaseException):
-            raise ended
-        return task, ended
+        number = task.next_number
+        self._given_up.add((task, number))
+        row = self._invoker.unanswered(task.work, number, task.sent_at)
+        return task, Attempted(number, row, None, NO_ANSWER, _ENDLESS.format(self._within_s), may_be_done=True)
 
     def _judge(self, task: Task, ended: Attempted) -> bool:
         """Note the result of an attempt; return whether its task is now done, or has failed for good."""
-        if task in self._silent:
-            return False  # it has its row
         if task in self._left:
             self._left.discard(task)
             self._on_late(self._row_of(task, ended))

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from machine.foreign_texts import plain
-from serverless.functions import http_limits, transfer
+from serverless.functions import http_limits, over_http, transfer
 from serverless.functions.http_limits import bounded_session
 from serverless.functions.openwhisk.call import call
 from serverless.platforms.google.client import GoogleClient
@@ -105,10 +105,18 @@ def chunk_of_negative_size(handler):
     handler.wfile.write(b"-5\r\nhello\r\n")
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [drips_a_body, drips_its_headers, drips_chunk_sizes, has_no_end, promises_more, is_a_bomb, chunk_of_negative_size],
-)
+HOSTILE = [
+    drips_a_body,
+    drips_its_headers,
+    drips_chunk_sizes,
+    has_no_end,
+    promises_more,
+    is_a_bomb,
+    chunk_of_negative_size,
+]
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
 def test_no_answer_holds_a_platforms_client_up_or_fills_its_memory(serve, answer, monkeypatch):
     monkeypatch.setattr(http_limits, "MOST_BYTES", 1 << 20)
     monkeypatch.setattr(http_limits.ask, "__kwdefaults__", {"most_bytes": 1 << 20})
@@ -116,6 +124,48 @@ def test_no_answer_holds_a_platforms_client_up_or_fills_its_memory(serve, answer
     started_at = time.monotonic()
     with pytest.raises(requests.RequestException):
         web.send("GET", f"{web.address}/x")
+    assert time.monotonic() - started_at < 3
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
+def test_nor_a_functions_transfer(serve, answer, monkeypatch, deployed_for):
+    monkeypatch.setattr(over_http, "WITHIN_S", 0.5)
+    monkeypatch.setattr(transfer, "PATIENCE_S", 0)
+    server = serve(answer)
+    deployed_for(server.url)
+    started_at = time.monotonic()
+    with pytest.raises(transfer.TransferError):
+        transfer.fetch(f"{server.url}/x?signature=1", 1 << 20)
+    with contextlib.suppress(transfer.TransferError):  # a body that comes late, or is too long, changes no status
+        transfer.deliver(f"{server.url}/x?signature=1", b"update")
+    assert time.monotonic() - started_at < 3
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
+def test_nor_an_invokers_call(serve, answer, monkeypatch):
+    monkeypatch.setattr(http_limits.ask, "__kwdefaults__", {"most_bytes": 1 << 20})
+    started_at = time.monotonic()
+    deadline = str(int((time.time() + 2.7) * 1000))
+    key = {"__OW_API_HOST": serve(answer).url, "__OW_API_KEY": "user:password", "__OW_DEADLINE": deadline}
+    called = call(key, "client", {})
+    assert called.record is None
+    assert called.error_kind == "no answer"
+    assert time.monotonic() - started_at < 3
+
+
+def test_a_server_that_does_not_read_holds_no_sender_up(serve, monkeypatch, deployed_for):
+    def reads_slowly(handler):
+        for _ in range(100):
+            handler.rfile.read1(1)
+            time.sleep(0.1)
+
+    monkeypatch.setattr(over_http, "WITHIN_S", 0.5)
+    monkeypatch.setattr(transfer, "PATIENCE_S", 0)
+    server = serve(reads_slowly)
+    deployed_for(server.url)
+    started_at = time.monotonic()
+    with pytest.raises(transfer.TransferError, match="no answer"):
+        transfer.deliver(f"{server.url}/x?signature=1", b"0" * (32 << 20))
     assert time.monotonic() - started_at < 3
 
 

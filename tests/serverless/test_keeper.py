@@ -146,6 +146,24 @@ def test_the_aggregator_names_the_corrupt_update_and_only_its_client_trains_agai
     assert run.statuses(None, "aggregator") == [(1, "failed", "corrupt update"), (2, "success", None)]
 
 
+def test_an_aggregator_that_is_never_heard_of_ends_the_run_as_a_failed_one(learn):
+    """Whatever its thread waits for: the attempts are rows, the updates stay, and the error says what to do."""
+    gate = threading.Event()
+    platform = LocalPlatform(lambda call: "gate" if call.function == "aggregator" else "ok", gates={"gate": gate})
+    brief = {
+        "platform": OpenWhiskSettings(request_timeout_s=0.1),
+        "client": FunctionSpec("client", memory_mb=256, timeout_s=0.1),
+        "aggregator": FunctionSpec("aggregator", memory_mb=256, timeout_s=0.1),
+        "grant_s": 1,
+    }
+    run = learn(None, on=platform, retries=replace(RETRIES, max_attempts=2), **brief)
+    gate.set()
+    assert "nothing came back within 1.2 s (platform.grant_s" in run.error
+    assert run.statuses(None, "aggregator") == [(1, "failed", "no answer"), (2, "failed", "no answer")]
+    assert run.statuses(FIRST) == [(1, "success", None)]
+    assert any(name.startswith("client-") for name in run.left)  # the next process of the run averages these
+
+
 def gated(policy_ends, stragglers):
     """Let some clients of the first round answer only when ``gate`` is opened."""
     return lambda call: "gate" if call.server_round == policy_ends and call.client_id in stragglers else "ok"

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from machine.json_values import read_json
 from serverless.functions.backoff import attempts
+from serverless.functions.http_limits import Adapter, ask, bounded_session
 from serverless.functions.messages import ClientCall
 from serverless.functions.over_http import TRUSTED
 
@@ -61,8 +61,7 @@ class _Api:
         host = environ["__OW_API_HOST"].rstrip("/")
         self._root = f"{host if '://' in host else f'https://{host}'}/api/v1/namespaces/_/"
         self._give_up_at = float(environ["__OW_DEADLINE"]) / 1000 - TO_ANSWER_S
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, no .netrc
+        self._session = bounded_session()
         self._session.mount("https://", _Trusting())
         user, _, key = environ["__OW_API_KEY"].partition(":")
         self._session.auth = user, key
@@ -74,8 +73,7 @@ class _Api:
     def ask(self, verb: str, path: str, body: object, within_s: float) -> tuple[int, dict[str, Any]]:
         """Send a request once; return the status and the JSON object of the answer."""
         within_s = min(within_s, self.left_s)
-        url = self._root + path  # a redirect is an answer: followed, it would carry the key to wherever it leads
-        answer = self._session.request(verb, url, json=body, timeout=within_s, allow_redirects=False)
+        answer = ask(self._session, verb, self._root + path, within_s=within_s, json=body, timeout=within_s)
         try:
             value = read_json(answer.content)
         except ValueError:
@@ -94,7 +92,7 @@ class _Api:
         return ClientCall(error_kind="no record", reason="it left no record in time", activation_id=activation_id)
 
 
-class _Trusting(HTTPAdapter):
+class _Trusting(Adapter):
     """Trusts the authorities that came with the function, besides the usual ones."""
 
     def init_poolmanager(self, *sizes: Any, **options: Any) -> None:

@@ -65,12 +65,12 @@ def dispatch():
     """Start scripted work, a client per script; gates still closed are opened at the end."""
     scripts, threads = [], ThreadPoolExecutor(100)
 
-    def start(*given, in_flight=100, retries=RETRIES):
+    def start(*given, in_flight=100, retries=RETRIES, **more):
         scripts.extend(list(script) for script in given)
         gates.extend(step for script in given for step in script if isinstance(step, threading.Event))
         invoker = Scripted(scripts)
         late = []
-        made = Dispatcher(invoker, threads, retries, late.append, in_flight)
+        made = Dispatcher(invoker, threads, retries, late.append, in_flight, **more)
         works = [ScriptedWork(1, client, 600) for client in range(len(given))]
         return made, made.start(works), late, invoker
 
@@ -204,3 +204,48 @@ def test_an_error_of_our_own_is_raised_where_the_keeper_waits(dispatch):
     made, _, _, _ = dispatch([KeyError("ours")])
     with pytest.raises(KeyError, match="ours"):
         made.next()
+
+
+def test_an_attempt_without_end_is_given_up_written_down_and_tried_again(dispatch):
+    gate = threading.Event()
+    made, (task,), late, invoker = dispatch([gate, "ok"], within_s=0.2)
+    assert made.next(until=now() + 20) is task
+    assert invoker.asked == [(0, 1, ()), (0, 2, (1,))]
+    assert statuses(task) == [(1, "failed", "no answer"), (2, "success", None)]
+    gate.set()
+    assert made.next(until=now() + 0.1) is None  # the first one's answer comes now, and changes nothing
+    assert (statuses(task)[0], task.success.attempt, late) == ((1, "failed", "no answer"), 2, [])
+
+
+def test_work_that_never_ends_fails_for_good_and_the_error_says_what_to_do(dispatch):
+    gates = [threading.Event() for _ in range(3)]
+    made, (task,), _, _ = dispatch(gates, within_s=0.1)
+    assert made.next(until=now() + 20) is task
+    assert "in 3 attempts, at last with no answer: nothing came back within 0.1 s" in task.error
+    assert "start the run again" in task.error
+    assert {row.error_kind for row in task.rows.values()} == {"no answer"}
+
+
+def test_an_error_of_an_attempt_that_was_given_up_ends_nothing(dispatch):
+    class Late(threading.Event):
+        def wait(self, timeout=None):
+            super().wait(timeout)
+            raise KeyError("late")
+
+    gate = Late()
+    made, (task,), _, _ = dispatch([gate, "ok"], within_s=0.1)
+    assert made.next(until=now() + 20) is task
+    gate.set()
+    assert made.next(until=now() + 0.1) is None
+
+
+def test_a_straggler_whose_earlier_attempt_was_given_up_has_one_row_of_each(dispatch):
+    first, second = threading.Event(), threading.Event()
+    made, (task,), late, _ = dispatch([first, second], within_s=0.2)
+    assert made.next(until=now() + 0.3) is None
+    first.set()
+    time.sleep(0.05)
+    assert (made.leave().out, late) == (1, [])
+    second.set()
+    made.see_off(20)
+    assert [(row.attempt, row.status) for row in (*task.rows.values(), *late)] == [(1, "failed"), (2, "success")]
