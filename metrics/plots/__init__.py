@@ -11,6 +11,7 @@ from pathlib import Path
 from metrics.plots.backend import mpl  # before every other import of Matplotlib
 
 # isort: split
+from machine.files import write_whole
 from metrics.collect.tables import Tables
 from metrics.plots import (
     accuracy,
@@ -75,7 +76,7 @@ def save(chart: Chart, tables: Tables, folder: Path, formats: Sequence[str] = (P
     folder.mkdir(parents=True, exist_ok=True)
     pictures = [folder / f"{chart.name}.{name}" for name in formats]
     csv = folder / f"{chart.name}.csv"
-    data.to_csv(csv, index=False)
+    write_whole(csv, data.to_csv(index=False).encode(), durable=False)
     with mpl.rc_context(STYLE):
         write_pictures(chart.draw(data, tables), pictures)
     return [*pictures, csv]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+
+from machine.files import write_whole
 
 PNG, SVG = "png", "svg"
 # What says when or by which version a picture was made, and is left out: equal tables give equal files.
@@ -21,16 +27,20 @@ FORMATS = tuple(_LEFT_OUT)
 _DIGITS = 6  # of a position, as a share of the figure: below a hundredth of a pixel
 
 
+_CANVAS: dict[str, type[FigureCanvasBase]] = {PNG: FigureCanvasAgg, "pdf": FigureCanvasPdf, SVG: FigureCanvasSVG}
+
+
 def write_pictures(figure: Figure, pictures: Iterable[Path]) -> None:
-    """Draw a figure into files; the suffix of each is one of :data:`FORMATS`."""
-    canvas = FigureCanvasAgg(figure)
+    """Draw a figure into files, each whole or not at all; the suffix of each is one of :data:`FORMATS`."""
+    FigureCanvasAgg(figure)
     _lay_out(figure)
     for picture in pictures:
         name = picture.suffix.removeprefix(".")
-        if name == PNG:  # savefig would go through the figure twice, the first time for a layout that it has already
-            canvas.print_png(picture, metadata=_LEFT_OUT[name], pil_kwargs=_PACKED)  # type: ignore[no-untyped-call]
-        else:
-            figure.savefig(picture, format=name, metadata=_LEFT_OUT[name])
+        # savefig would go through the figure twice, the first time for a layout that it has already
+        write = getattr(_CANVAS[name](figure), f"print_{name}")
+        drawn = io.BytesIO()
+        write(drawn, metadata=_LEFT_OUT[name], **({"pil_kwargs": _PACKED} if name == PNG else {}))
+        write_whole(picture, drawn.getvalue(), durable=False)
 
 
 def _lay_out(figure: Figure) -> None:

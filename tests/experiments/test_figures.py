@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,6 +86,24 @@ def test_pictures_have_the_formats_that_were_asked_for(make_experiment: Callable
     folder = make_experiment()
     assert main([str(folder), "figure=accuracy", "formats=svg,pdf"]) == 0
     assert {path.name for path in (folder / "figures").iterdir()} == {"accuracy.svg", "accuracy.pdf", "accuracy.csv"}
+
+
+@pytest.mark.parametrize(("room_bytes", "suffix"), [(300, "csv"), (3000, "png"), (3000, "svg"), (3000, "pdf")])
+def test_a_figure_that_cannot_be_written_whole_leaves_the_one_before(
+    room_bytes: int, suffix: str, make_experiment: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_experiment()
+    command = [str(folder), "figure=accuracy", f"formats={suffix if suffix != 'csv' else 'png'}"]
+    assert main(command) == 0
+    before = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, hard))
+    try:
+        assert main(command) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"figures/accuracy.{suffix}: File too large" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == before
 
 
 @pytest.mark.parametrize(
