@@ -6,7 +6,6 @@ lower bound that the overhead of every other backend is compared with.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -29,7 +28,7 @@ from task.engines.runtime import ONE_THREAD
 from task.evaluation import Evaluation, evaluate
 from task.job import FederatedJob
 from task.selection import select_clients
-from task.weights import CorruptWeights, Stamp, Weights, dumps, read, sha256
+from task.weights import CorruptWeights, Stamp, Weights, diverged, dumps, read, sha256
 
 
 @dataclass(frozen=True)
@@ -142,8 +141,8 @@ def aggregate(job: FederatedJob, server_round: int, weights: Weights, answers: I
     for answer in answers:
         stamp = Stamp(server_round, answer.client_id, 1, answer.num_examples)
         try:
-            if not math.isfinite(answer.train_loss):
-                raise CorruptWeights(f"its train_loss is {answer.train_loss} (the client's training diverged)")
+            if said := diverged(answer.train_loss):
+                raise CorruptWeights(said)
             aggregation.add(read(answer.weights, weights, stamp=stamp), answer.num_examples)
         except CorruptWeights as error:
             raise CorruptWeights(

@@ -250,6 +250,19 @@ def check(weights: Weights, like: Weights) -> None:
     _check_finite(weights)
 
 
+def diverged(train_loss: float) -> str:
+    """Say that an update's training diverged, where its loss is no finite number; else "".
+
+    Such an update is refused although its weights may be finite, by every backend and in the same words.
+
+    Examples
+    --------
+    >>> diverged(0.5), diverged(float("inf"))
+    ('', "train_loss is inf: the client's training diverged")
+    """
+    return "" if math.isfinite(train_loss) else f"train_loss is {train_loss}: the client's training diverged"
+
+
 def distance(one: Weights, other: Weights) -> float:
     """Return the L2 norm of the difference of weights of the same shapes, in float64.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +12,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, Re
 from machine.foreign_texts import plain
 from metrics.collect.probe import WorkReport
 from metrics.collect.row_types import CORRUPT_UPDATE, RUBBISH_ANSWER
-from task.weights import CorruptWeights, Stamp, Weights, check, compare, described
+from task.weights import CorruptWeights, Stamp, Weights, check, compare, described, diverged
 
 ARRAYS, METRICS, CONFIG, REPORT, OPTIMIZER = "arrays", "metrics", "config", "report", "optimizer"
 WANTED = "wanted"  # in a query: the names of what is asked for
@@ -137,8 +136,8 @@ def _read(stamp: Stamp, content: RecordDict) -> Answer:
     wrong = [f"{key} is not {value}" for key, value in _stamped(stamp).items() if metrics.get(key) != value]
     if wrong:
         return Answer(client_id, work=work, error_kind=CORRUPT_UPDATE, error=", ".join(wrong))
-    if not math.isfinite(loss):
-        return Answer(client_id, work=work, error_kind=CORRUPT_UPDATE, error=f"{TRAIN_LOSS} is {loss}: it diverged")
+    if said := diverged(loss):
+        return Answer(client_id, work=work, error_kind=CORRUPT_UPDATE, error=said)
     return Answer(
         client_id,
         arrays=content.array_records[ARRAYS],

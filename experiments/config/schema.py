@@ -31,6 +31,7 @@ from experiments.config.bounds import (
 from experiments.config.formats import Bucket, Folder, HostPort, Namespace, Region, Url
 from experiments.config.platform_keys import drop_later_nulls, with_platform_keys
 from experiments.config.price_schema import BillingConfig, PricingConfig, VmConfig
+from experiments.tracking import TRACKERS
 from task.job import MAX_UPDATE_NORM, OptimizerStatePolicy, PartitionScheme, SelectionPolicy
 from task.poison import ATTACKS
 
@@ -42,8 +43,7 @@ _BACKENDS = Must("not be empty, such as backends=[inprocess,flower]", bool)
 _SEEDS = Must("not be empty, such as seeds=[0,1,2]", bool)
 _32_BITS = Must("be numbers from 0 to 4,294,967,295", lambda seeds: all(0 <= seed < 2**32 for seed in seeds))
 _ONCE = Must("name each value once: the same one twice would be the same run twice", lambda of: len(set(of)) == len(of))
-_TRACKERS = ("mlflow", "tensorboard")
-_TRACKED = Must("name some of mlflow, tensorboard", lambda names: set(names) <= set(_TRACKERS))
+_TRACKED = Must(f"name some of {', '.join(sorted(TRACKERS))}", lambda names: set(names) <= set(TRACKERS))
 _WORKERS = between(1, 1024)  # a process each
 _TARGET = between(0, 1, ", such as 0.95, or null for no target")
 _OF_A_CORE = above(0, 1, " (of a core), or null")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from experiments.config.plan import RunPlan
 from experiments.tracking.trackers import parameters
+from machine.files import write_whole
 
 # MLflow's own wait for minutes and try again seven times; a run waits for them between its rounds
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
@@ -34,7 +35,7 @@ class RunTracker:
         found = self._client.get_experiment_by_name(plan.experiment)
         experiment = found.experiment_id if found else self._client.create_experiment(plan.experiment)
         self._id = self._client.create_run(experiment, run_name=plan.run_id).info.run_id
-        kept.write_text(self._id, encoding="utf-8")
+        write_whole(kept, self._id.encode())
         self._client.log_batch(self._id, params=[Param(name, value) for name, value in parameters(plan).items()])
 
     def round(self, server_round: int, values: dict[str, float]) -> None:

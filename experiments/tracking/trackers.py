@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from experiments.config.plan import RunPlan
+from experiments.tracking import TRACKERS
 from metrics.collect.row_types import RoundRow, RunRow
 
-TRACKERS = {  # a tracker is a module with a class ``RunTracker``, and a line here
-    "mlflow": "experiments.tracking.mlflow",
-    "tensorboard": "experiments.tracking.tensorboard",
-}
 MEASURED = ("test_accuracy", "test_loss", "round_s", "cpu_s", "cold_starts", "failures")  # of each round
 _IN_THE_END = ("wall_s", "setup_s", "cpu_s", "peak_total_rss_bytes", "rounds_to_target")  # of each run
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.analysis.comparisons.paired_tests import COMPARED, differences, write_p
+from metrics.analysis.comparisons.paired_tests import COMPARED, write_p
 from metrics.analysis.labels import BASELINE
 from metrics.analysis.statistics import FEWEST, Median, write_median
 from metrics.collect.tables import records
@@ -45,7 +45,7 @@ class Answer:
         return f"{self.verdict} {self.cost}".strip()
 
 
-def answer(runs: pd.DataFrame) -> Answer:
+def answer(runs: pd.DataFrame, tests: pd.DataFrame) -> Answer:
     """Compare, in each cell, the fastest system with the next one, of another backend if there is one.
 
     The bare loop is a lower bound: it counts only where it is one of two systems.
@@ -54,11 +54,13 @@ def answer(runs: pd.DataFrame) -> Answer:
     ----------
     runs
         Rows of :func:`metrics.analysis.kpis.per_run`.
+    tests
+        Their :func:`~metrics.analysis.comparisons.paired_tests.differences`.
     """
     finished = runs[runs["status"] == "success"]
     if finished.empty:
         return Answer("No run has finished: there is nothing to compare.")
-    found = _contests(finished)
+    found = _contests(finished, tests)
     if not found:
         systems = list(dict.fromkeys(finished["system"]))
         if len(systems) > 1:
@@ -68,13 +70,13 @@ def answer(runs: pd.DataFrame) -> Answer:
     if len(found) > 1:
         return Answer(_of_cells(found), pairs)
     (only,) = found
-    return Answer(_of_pair(only, finished), pairs, _of_cost(only, finished))
+    return Answer(_of_pair(only, finished), pairs, _of_cost(only, tests))
 
 
-def _contests(finished: pd.DataFrame) -> list[dict[str, Any]]:
+def _contests(finished: pd.DataFrame, tests: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the comparison of the two fastest systems of each cell that has two."""
     kpi = next((name for name in _JUDGED if finished[name].notna().any()), "")
-    tests = records(differences(finished).query("kpi == @kpi"))
+    judged = records(tests[tests["kpi"] == kpi])
     found = []
     for cell, of_cell in finished.groupby("cell", sort=False):
         medians = of_cell.groupby("system", sort=False)[kpi].median().dropna().sort_values()
@@ -85,7 +87,7 @@ def _contests(finished: pd.DataFrame) -> list[dict[str, Any]]:
         others = sorted(rivals[1:], key=lambda name: backend[name] == backend[rivals[0]])  # another backend, if any
         if others:
             two = {rivals[0], others[0]}
-            found += [test for test in tests if test["cell"] == cell and {test["left"], test["right"]} == two]
+            found += [test for test in judged if test["cell"] == cell and {test["left"], test["right"]} == two]
     return found
 
 
@@ -107,8 +109,8 @@ def _of_pair(test: dict[str, Any], finished: pd.DataFrame) -> str:
     return f"{beat} {rounds} take {factor} the time ({sure}), more than noise."
 
 
-def _of_cost(test: dict[str, Any], finished: pd.DataFrame) -> str:
-    costs = differences(finished).query("kpi == @_COST")
+def _of_cost(test: dict[str, Any], tests: pd.DataFrame) -> str:
+    costs = tests[tests["kpi"] == _COST]
     same = costs[(costs[["cell", "left", "right"]] == [test["cell"], test["left"], test["right"]]).all(axis=1)]
     if same.empty:
         return ""

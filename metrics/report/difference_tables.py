@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.analysis.comparisons.paired_tests import COMPARED, compared, differences, write_p
+from metrics.analysis.comparisons.paired_tests import COMPARED, compared, write_p
 from metrics.analysis.statistics import FEWEST, write_median
 from metrics.collect.tables import records
 from metrics.report.table import Table
@@ -24,16 +24,15 @@ _SHOWN = (
 _TITLES = {kpi.column: kpi.title for kpi in COMPARED}
 
 
-def paired_tests(runs: pd.DataFrame) -> tuple[Table | None, list[str]]:
+def paired_tests(tests: pd.DataFrame) -> tuple[Table | None, list[str]]:
     """Return a table of the differences that can be tested, and the rules by which it is read.
 
     Parameters
     ----------
-    runs
-        Rows of :func:`metrics.analysis.kpis.per_run`.
+    tests
+        Rows of :func:`metrics.analysis.comparisons.paired_tests.differences`.
     """
-    found = differences(runs)
-    found = found[found["kpi"].isin(_SHOWN)]
+    found = tests[tests["kpi"].isin(_SHOWN)]
     if found.empty:
         return None, []
     most = int(found["n"].max())
@@ -41,8 +40,8 @@ def paired_tests(runs: pd.DataFrame) -> tuple[Table | None, list[str]]:
         return None, [f"Differences between systems: n too small for a test ({most} paired by seed, {FEWEST} needed)."]
     enough = found[found["n"] >= FEWEST]
     sections = tuple(
-        tuple(_row(test, place) for place, test in enumerate(records(tests)))
-        for _, tests in enough.groupby(["cell", "left", "right"], sort=False)
+        tuple(_row(test, place) for place, test in enumerate(records(of_pair)))
+        for _, of_pair in enough.groupby(["cell", "left", "right"], sort=False)
     )
     return Table(("", "KPI", "n", "ratio", "p"), sections, labels=2), [
         "Differences: ratios within pairs of one seed, their median with its exact interval; p: two-sided permutation "

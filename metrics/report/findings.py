@@ -9,6 +9,7 @@ import pandas as pd
 from machine.foreign_texts import plain
 from metrics.analysis.checks.consistency import consistency_lines
 from metrics.analysis.checks.weight_agreement import agreement_lines, agreements
+from metrics.analysis.comparisons.paired_tests import differences
 from metrics.analysis.kpis import per_run, per_system
 from metrics.analysis.labels import FIRST_K, common_label, label_runs
 from metrics.analysis.statistics import FEWEST
@@ -72,7 +73,8 @@ class Findings:
 def find(frames: Tables) -> Findings:
     """Return what the tables of an experiment show; they contain at least one run."""
     runs = per_run(frames)
-    tested, rules = paired_tests(runs)
+    tests = differences(runs)
+    tested, rules = paired_tests(tests)
     systems = per_system(runs)
     return Findings(
         title=" and ".join(sorted(set(runs["experiment"]))),
@@ -83,7 +85,7 @@ def find(frames: Tables) -> Findings:
         unfinished=tuple(_unfinished(runs)),
         notes=(*_notes(runs), *rules, *break_even_lines(frames), *notes_on_costs(frames)),
         sources=tuple(sources_of_costs(frames)),
-        answer=answer(runs),
+        answer=answer(runs, tests),
         headline=headline(systems),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import fields
@@ -19,6 +18,7 @@ from serverless.functions.messages import (
     Evaluation,
     InvokerAnswer,
 )
+from task.weights import diverged
 
 _LARGEST_COUNT = 2**63 - 1  # what a column of the tables takes
 _LARGEST_NUMBER = 1e15  # of seconds, moments and losses: far above what is real, and sums of such stay finite
@@ -59,8 +59,8 @@ def read_client_answer(result: object, num_examples: int, *, keeps_state: bool =
     """
     answer = _object(result)
     loss, state = answer.get("train_loss"), answer.get("state_sha256")
-    if isinstance(loss, float) and not math.isfinite(loss):
-        raise WrongUpdate(f"train_loss is {_shown(loss)}: the client's training diverged")
+    if isinstance(loss, float) and (said := diverged(loss)):
+        raise WrongUpdate(said)
     if loss is not None and not _is_number(loss):
         raise BadAnswer(f"train_loss is {_shown(loss)}, not a number")
     read = ClientAnswer(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from metrics.analysis.comparisons.paired_tests import differences
 from metrics.analysis.kpis import per_run
 from metrics.collect.row_files import append, read_run
 from metrics.collect.row_types import RunRow
@@ -99,7 +100,7 @@ def test_differences_are_tested_from_six_pairs_on_and_not_before(make_experiment
     assert "### Differences, paired by seed" in report
     assert re.search(r"\| flower over inprocess \| first round \| 6 \| 1\.6", report)
     few = per_run(load(folder)).query("seed < 5")
-    table, (line,) = paired_tests(few)
+    table, (line,) = paired_tests(differences(few))
     assert table is None
     assert line == "Differences between systems: n too small for a test (5 paired by seed, 6 needed)."
 
