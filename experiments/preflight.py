@@ -22,6 +22,7 @@ from experiments.config.errors import ConfigError, one_of
 from experiments.config.overrides import options
 from experiments.printing import guarded
 from machine.files import private
+from metrics.report.ink import BAD, GOOD, QUIET, WARN
 from serverless.platforms.descriptor import load
 from serverless.platforms.registry import descriptor, platforms
 
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 
 WOULD_NOT_RUN, WRONG = 1, 2
 _MARKS: dict[Verdict, tuple[str, str]] = {
-    "ok": ("✓", "bold green"),
-    "warning": ("!", "bold yellow"),
-    "failed": ("✗", "bold red"),
-    "not checked": ("·", "dim"),
+    "ok": ("✓", f"bold {GOOD}"),
+    "warning": ("!", f"bold {WARN}"),
+    "failed": ("✗", f"bold {BAD}"),
+    "not checked": ("·", QUIET),
 }
 
 
@@ -98,7 +99,7 @@ def _line(finding: Finding) -> Table:
     grid.add_column(width=1)
     grid.add_column(width=18)
     grid.add_column(overflow="fold")
-    found = Text(finding.found, style="dim" if finding.verdict == "not checked" else "")
+    found = Text(finding.found, style=QUIET if finding.verdict == "not checked" else "")
     if finding.advice:
         found.append(f"\n→ {finding.advice}", style=style.removeprefix("bold "))
     grid.add_row(Text(mark, style=style), finding.check, found)
@@ -107,7 +108,7 @@ def _line(finding: Finding) -> Table:
 
 def _conclusion(verdicts: Counter[Verdict]) -> Text:
     counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in _MARKS if verdicts[verdict])
-    ending = ("it would not run", "bold red") if verdicts["failed"] else ("it would run", "bold green")
+    ending = ("it would not run", f"bold {BAD}") if verdicts["failed"] else ("it would run", f"bold {GOOD}")
     return Text.assemble(ending, f": {counts}")
 
 

@@ -29,6 +29,7 @@ from metrics.collect.tables import Tables
 from metrics.cost.bill import bill, every_policy, write_bill
 from metrics.cost.prices import PriceBook
 from metrics.report.cost_tables import cost_tables, notes_on_costs, sources_of_costs
+from metrics.report.ink import QUIET
 from metrics.report.terminal import show_table
 
 USAGE = "usage: python -m experiments.reprice RESULTS pricing=NAME [vm=TYPE] [policy=...] [memory_mb=...]"
@@ -125,7 +126,7 @@ def show(frames: Tables, files: Sequence[Path], console: Console) -> None:
     for title, table in cost_tables(frames):
         show_table(table, title, console)
     for line in [*notes_on_costs(frames), *sources_of_costs(frames)]:
-        console.print(Text(line, style="dim"))
+        console.print(Text(line, style=QUIET))
     for path in files:
         console.print(Text(str(path)), soft_wrap=True)
 

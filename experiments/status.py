@@ -18,14 +18,15 @@ from experiments.printing import guarded
 from experiments.runs.sweep_status import DONE, FAILED, INTERRUPTED, RunStanding, Standing, stand, status_of
 from machine.files import DamagedFileError
 from metrics.collect.units import seconds
+from metrics.report.ink import BAD, GOOD, NOW, QUIET, WARN
 
 USAGE = "usage: python -m experiments.status RESULTS"
 _MARKS = {
-    DONE: ("✓", "bold green"),
-    RUNNING: ("▶", "bold cyan"),
-    FAILED: ("✗", "bold red"),
-    INTERRUPTED: ("◼", "bold yellow"),
-    WAITING: ("·", "dim"),
+    DONE: ("✓", f"bold {GOOD}"),
+    RUNNING: ("▶", f"bold {NOW}"),
+    FAILED: ("✗", f"bold {BAD}"),
+    INTERRUPTED: ("◼", f"bold {WARN}"),
+    WAITING: ("·", QUIET),
 }
 
 
@@ -90,7 +91,7 @@ def _table(standing: Standing) -> Table:
     names = {name: dict(part.partition("=")[::2] for part in name.split(",")) for name in standing.cells}
     keys = list(next(iter(names.values()), {}))
     alike = all(list(values) == keys for values in names.values()) and keys != [""]
-    grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style=QUIET)
     grid.add_column("", width=1)
     for key in keys if alike else ["cell"]:
         grid.add_column(key.rpartition(".")[2], overflow="fold")
@@ -124,8 +125,8 @@ def _describe(run: RunStanding, console: Console) -> None:
     console.print(Text.assemble((f"{mark} ", style), f"{run.cell}\n  {words}" if run.cell else words))
     if run.status == FAILED and run.row is not None:
         error = (run.row.error or "").strip().splitlines()
-        console.print(Text(f"  {error[0] if error else 'no error was reported'}", style="red"))
-        console.print(Text(f"  log: {run.log}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  {error[0] if error else 'no error was reported'}", style=BAD))
+        console.print(Text(f"  log: {run.log}", style=QUIET), soft_wrap=True)
 
 
 if __name__ == "__main__":

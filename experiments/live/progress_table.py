@@ -12,24 +12,25 @@ from rich.text import Text
 from experiments.live.progress import KEPT, RUNNING, WAITING, RunProgress
 from metrics.collect.phases import UNATTRIBUTED
 from metrics.collect.units import seconds
+from metrics.report.ink import BAD, GOOD, NOW, QUIET, WARN
 
 COLOURS = {
-    "train": "green",
-    "move weights": "blue",
-    "aggregate": "bright_cyan",
-    "evaluate": "bright_blue",
-    "start": "magenta",
-    "compile": "cyan",
-    "platform": "yellow",
-    UNATTRIBUTED: "white",
+    "train": "color(64)",
+    "move weights": "color(33)",
+    "aggregate": "color(30)",
+    "evaluate": "color(136)",
+    "start": "color(168)",
+    "compile": "color(99)",
+    "platform": "color(166)",
+    UNATTRIBUTED: "color(244)",
 }
 _MARKS = {
-    WAITING: ("·", "dim"),
-    RUNNING: ("▶", "bold cyan"),
-    KEPT: ("=", "green"),
-    "success": ("✓", "bold green"),
-    "failed": ("✗", "bold red"),
-    "interrupted": ("◼", "bold yellow"),
+    WAITING: ("·", QUIET),
+    RUNNING: ("▶", f"bold {NOW}"),
+    KEPT: ("=", GOOD),
+    "success": ("✓", f"bold {GOOD}"),
+    "failed": ("✗", f"bold {BAD}"),
+    "interrupted": ("◼", f"bold {WARN}"),
 }
 _ROUNDS_BAR = 10  # characters
 _OTHER_COLUMNS = 57  # characters of all columns but the split
@@ -38,7 +39,7 @@ _OTHER_LINES = 8  # lines of all but the runs
 
 def render(title: str, runs: list[RunProgress], console: Console) -> RenderableType:
     """Draw the runs as they are now, in the console's width and height."""
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", expand=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style=QUIET, expand=False)
     table.add_column("", width=1)
     table.add_column("run", no_wrap=True, width=14)
     table.add_column("rounds", width=_ROUNDS_BAR)
@@ -54,7 +55,7 @@ def render(title: str, runs: list[RunProgress], console: Console) -> RenderableT
     hidden = len(runs) - len(shown)
     parts: list[RenderableType] = [Text(title, style="bold", overflow="fold"), table]
     if hidden:
-        parts.append(Text(f"  and {hidden} more runs", style="dim"))
+        parts.append(Text(f"  and {hidden} more runs", style=QUIET))
     # the terminal echoes ^C where the cursor is, so the last line stays empty
     return Group(*parts, _footer(_current(runs)), Text(""))
 
@@ -74,26 +75,24 @@ def _current(runs: list[RunProgress]) -> RunProgress | None:
 
 def _cells(run: RunProgress, bar_width: int) -> list[RenderableType]:
     mark, style = _MARKS[run.status]
-    dim = "dim" if run.status == WAITING else ""
+    quiet = QUIET if run.status == WAITING else ""
     accuracy = "" if run.accuracy is None else f"{run.accuracy:.4f}"
     return [
         Text(mark, style=style),
-        Text(f"{run.plan.backend} s{run.plan.job.seed}", style=dim),
+        Text(f"{run.plan.backend} s{run.plan.job.seed}", style=quiet),
         _rounds(run),
         Text(f"{run.rounds}/{run.plan.job.rounds}"),
         Text(accuracy),
         Text("" if run.round_s is None else seconds(run.round_s)),
         bar(run.split(), bar_width),
-        Text(_remark(run), style="dim"),
+        Text(_remark(run), style=QUIET),
     ]
 
 
 def _rounds(run: RunProgress) -> ProgressBar:
     total = run.plan.job.rounds
     done = total if run.status in ("success", KEPT) else run.rounds  # a run that reached its target is complete
-    return ProgressBar(
-        total, done, width=_ROUNDS_BAR, style="bright_black", complete_style="cyan", finished_style="green"
-    )
+    return ProgressBar(total, done, width=_ROUNDS_BAR, style=QUIET, complete_style=NOW, finished_style=GOOD)
 
 
 def bar(split: dict[str, float], width: int) -> Text:
@@ -111,7 +110,7 @@ def _footer(run: RunProgress | None) -> RenderableType:
     if run is None:
         return Text("")
     if run.last_round is None:
-        words = Text.assemble((f"{run.plan.label}, set-up: ", "dim"), (run.step or "start", "italic"))
+        words = Text.assemble((f"{run.plan.label}, set-up: ", QUIET), (run.step or "start", "italic"))
         return Padding(words, (1, 0, 0, 2))
     legend = [Text.assemble(("■ ", COLOURS[name]), f"{name} {share:.0%}") for name, share in _worth_showing(run)]
     return Padding(Columns(legend, padding=(0, 2)), (1, 0, 0, 2))

@@ -16,6 +16,7 @@ from experiments.live.progress import KEPT, RUNNING, RunProgress
 from experiments.live.progress_table import render, sentence
 from experiments.runs.announcements import Event, Stopping
 from metrics.collect.row_types import RunRow
+from metrics.report.ink import WARN
 
 
 class View(ABC):
@@ -48,7 +49,7 @@ class View(ABC):
     def note(self, *lines: str) -> None:
         """Print lines above the runs."""
         for line in lines:
-            self.console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            self.console.print(line, style=WARN, markup=False, highlight=False, soft_wrap=True)
 
     @abstractmethod
     def _show(self, run: RunProgress) -> None:

@@ -19,6 +19,7 @@ from experiments.runs.sweep_file import Ledger
 from experiments.runs.wrap_up import conclude, finish_cell, print_log, report_failures
 from machine.files import DamagedFileError
 from metrics.collect.tables import collect
+from metrics.report.ink import BAD, QUIET
 from task.data import DataError
 
 SUCCEEDED, FAILED, WRONG = 0, 1, 2
@@ -130,7 +131,7 @@ def _report_traceback(folder: Path, console: Console) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CELL_LOG).write_text(trace, encoding="utf-8")
     except OSError:
-        console.print(trace, style="dim", markup=False)
+        console.print(trace, style=QUIET, markup=False)
     else:
         print_log(folder / CELL_LOG, console)
 
@@ -145,7 +146,7 @@ def _sum_up(cells: Sequence[Cell], ended: Sequence[_Ended], console: Console) ->
             if one.result is not None:
                 report_failures(one.cell.out, one.result, console)
             else:
-                console.print(f"  {one.error}", style="bold red", markup=False, soft_wrap=True)
+                console.print(f"  {one.error}", style=f"bold {BAD}", markup=False, soft_wrap=True)
                 if (one.cell.out / CELL_LOG).exists():
                     print_log(one.cell.out / CELL_LOG, console)
     for cell in cells[len(ended) :]:

@@ -15,6 +15,7 @@ from experiments.config.schema import ExperimentConfig
 from experiments.runs.cell import CellResult
 from experiments.runs.run_files import LOG
 from metrics.collect.row_files import RUNS
+from metrics.report.ink import BAD, QUIET, WARN
 
 _LOG_LINES, _TRACEBACK_LINES = 6, 20
 
@@ -28,8 +29,8 @@ def finish_cell(out: Path, result: CellResult, console: Console, config: Experim
     is_told = True
     if result.signal_number is not None:
         rounds = sum(row.rounds for row in result.rows.values())
-        console.print(f"stopped: the {rounds} finished rounds are in the tables in {out}", style="yellow", markup=False)
-        console.print("the same command continues after them", style="yellow", markup=False)
+        console.print(f"stopped: the {rounds} finished rounds are in the tables in {out}", style=WARN, markup=False)
+        console.print("the same command continues after them", style=WARN, markup=False)
     elif any(row.rounds for row in result.rows.values()):
         is_told = conclude(out, console, config)
         if result.trackers is not None:
@@ -53,7 +54,7 @@ def conclude(out: Path, console: Console, config: ExperimentConfig) -> bool:
     failed: list[Exception] = []
     try:
         for line in price_folder(out, config):
-            console.print(line, style="yellow", markup=False)
+            console.print(line, style=WARN, markup=False)
     except OSError as error:
         failed.append(error)
     command = shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]])
@@ -64,17 +65,17 @@ def conclude(out: Path, console: Console, config: ExperimentConfig) -> bool:
         else:  # a mistake of ours: where it is helps whoever mends it
             said = f"{type(problem).__name__}: {problem}"
             traceback.print_exception(problem)
-        console.print(said, style="bold red", markup=False, soft_wrap=True)
+        console.print(said, style=f"bold {BAD}", markup=False, soft_wrap=True)
     return not failed
 
 
 def report_failures(out: Path, result: CellResult, console: Console) -> None:
     """Print how runs failed, with the traceback from their logs; of a stopped run, only that it was stopped."""
     for line in result.errors:
-        console.print(line, style="bold red", markup=False, soft_wrap=True)
+        console.print(line, style=f"bold {BAD}", markup=False, soft_wrap=True)
     for row in result.failed:
         label = f"{row.backend} seed {row.seed} {row.status} after {row.rounds} rounds: {row.error}"
-        style = "yellow" if row.status == "interrupted" else "bold red"
+        style = WARN if row.status == "interrupted" else f"bold {BAD}"
         console.print(label, style=style, markup=False, soft_wrap=True)
         if row.status != "interrupted":
             print_log(out / RUNS / row.run_id / LOG, console)
@@ -87,5 +88,5 @@ def print_log(log: Path, console: Console) -> None:
     starts = [number for number, line in enumerate(lines) if line.startswith("Traceback")]
     shown = lines[starts[-1] :][-_TRACEBACK_LINES:] if starts else lines[-_LOG_LINES:]
     for line in shown:
-        console.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
+        console.print(f"  {line}", style=QUIET, markup=False, soft_wrap=True)
     console.print(f"  the whole log: {log}", markup=False, soft_wrap=True)

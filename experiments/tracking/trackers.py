@@ -13,9 +13,11 @@ from typing import Protocol
 
 from experiments.config.plan import RunPlan
 from experiments.tracking import TRACKERS
+from machine.foreign_texts import plain
 from metrics.collect.row_types import RoundRow, RunRow
 
 MEASURED = ("test_accuracy", "test_loss", "round_s", "cpu_s", "cold_starts", "failures")  # of each round
+_MOST = 240  # characters of a reason
 _IN_THE_END = ("wall_s", "setup_s", "cpu_s", "peak_total_rss_bytes", "rounds_to_target")  # of each run
 
 
@@ -80,12 +82,24 @@ class Trackers:
             act()
         except Exception as error:  # whatever a tracker does, the run goes on; it is not asked again
             self._names.remove(name)
-            reason = next(iter(str(error).splitlines()), "")[:200]
+            reason = shorten(next(iter(str(error).splitlines()), ""))
             self._note(f"tracking: {name} gets no more of this experiment: {type(error).__name__}: {reason}")
 
 
 def _open(name: str, plan: RunPlan, opened: dict[str, Tracker]) -> None:
     opened[name] = import_module(TRACKERS[name]).RunTracker(plan)
+
+
+def shorten(reason: str) -> str:
+    """Leave the middle out of a long text: libraries write what they did first, and why it failed last.
+
+    Examples
+    --------
+    >>> shorten("asked " + 300 * "." + " (Caused by: timed out)")[-26:]
+    '... (Caused by: timed out)'
+    """
+    said = plain(reason)
+    return said if len(said) <= _MOST else f"{said[: _MOST // 2]} ... {said[-_MOST // 2 :]}"
 
 
 def _known(row: RoundRow | RunRow, names: Sequence[str]) -> dict[str, float]:

@@ -21,10 +21,11 @@ from metrics.report.answer import next_step
 from metrics.report.content import collect_content
 from metrics.report.difference_tables import TITLE as TESTED
 from metrics.report.findings import Findings, find
+from metrics.report.ink import BAD, GOOD, QUIET, WARN
 from metrics.report.terminal import show_table
 
 REPORT = "report.html"  # and the same as Markdown
-_AGREEMENT_STYLES = {True: "green", False: "bold red", None: "dim"}
+_AGREEMENT_STYLES = {True: GOOD, False: f"bold {BAD}", None: QUIET}
 
 
 def finish(out: Path, console: Console, command: str | None = None, *, figures: bool = True) -> list[Exception]:
@@ -54,7 +55,7 @@ def finish(out: Path, console: Console, command: str | None = None, *, figures: 
     """
     frames = load(out)
     if frames["runs"].empty:
-        console.print(Text(f"No run has left a row in {out}: there is nothing to compare.", style="yellow"))
+        console.print(Text(f"No run has left a row in {out}: there is nothing to compare.", style=WARN))
         return []
     findings = find(frames)
     report = out / REPORT
@@ -101,9 +102,9 @@ def show(findings: Findings, console: Console, first: Sequence[tuple[str, str]] 
     for line, identical in findings.agreements:
         console.print(Text(line, style=_AGREEMENT_STYLES[identical]))
     for line in findings.unfinished:
-        console.print(Text(line, style="red"))
+        console.print(Text(line, style=BAD))
     for line in findings.notes:
-        console.print(Text(line, style="dim"))
+        console.print(Text(line, style=QUIET))
 
 
 def _show_ahead(lines: Sequence[tuple[str, str]], console: Console) -> None:
@@ -121,7 +122,7 @@ def _draw(out: Path, frames: Tables, console: Console) -> list[Path]:
     try:
         return list(draw(out, frames, formats=(PNG, SVG)).files)
     except NoDataError as error:
-        console.print(Text(str(error), style="yellow"))
+        console.print(Text(str(error), style=WARN))
         return []
 
 

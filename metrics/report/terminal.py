@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from metrics.report.ink import QUIET
 from metrics.report.table import Table
 
 _UNBOUNDED = 10_000  # columns
@@ -90,7 +91,7 @@ def _grid(table: Table, title: str, before_interval: str = " ", widths: Sequence
         )
     for section in table.sections:
         for row in section:
-            style = "dim" if row[0].startswith("  ") else ""
+            style = QUIET if row[0].startswith("  ") else ""
             grid.add_row(*(Text(text.replace(" [", f"{before_interval}["), style=style) for text in row))
         grid.add_section()
     return grid
