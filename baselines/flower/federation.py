@@ -119,13 +119,18 @@ class Federation:
                 raise FlowerError(f"the {name} ended with exit status {process.returncode}")
 
     def _serves(self) -> bool:
-        with requests.Session() as session:
-            session.trust_env = False  # loopback is not behind a proxy
-            session.verify = str(self._processes.keys.authority)
-            try:
-                return session.get(f"https://{self.address}/health", timeout=1).ok
-            except requests.RequestException:
-                return False
+        return answers_well(f"https://{self.address}/health", verify=str(self._processes.keys.authority))
+
+
+def answers_well(url: str, verify: str | bool) -> bool:
+    """Whether what is at ``url`` answers that it is well."""
+    with requests.Session() as session:
+        session.trust_env = False  # loopback is not behind a proxy
+        session.verify = verify
+        try:
+            return session.get(url, timeout=1, allow_redirects=False).status_code == 200
+        except requests.RequestException:
+            return False
 
 
 def token_life_s(settings: FlowerSettings) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from machine.foreign_texts import plain
+from machine.json_values import read_json
 from metrics.collect.probe import WorkReport
 from metrics.collect.row_types import CORRUPT_UPDATE, RUBBISH_ANSWER
 from task.weights import CorruptWeights, Stamp, Weights, check, compare, described, diverged
@@ -121,13 +122,13 @@ def read_answer(stamp: Stamp, reply: Message | None, timeout_s: float) -> Answer
         return Answer(client_id, error_kind=kind, error=plain(str(reply.error.reason), _MOST_CHARACTERS))
     try:
         return _read(stamp, reply.content)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         return Answer(client_id, error_kind=RUBBISH_ANSWER, error=plain(f"{type(error).__name__}: {error}", _SHOWN))
 
 
 def _read(stamp: Stamp, content: RecordDict) -> Answer:
     client_id, report = stamp.client_id, content.config_records[REPORT]
-    work = WorkReport.from_dict(json.loads(cast(str, report["work"])))
+    work = WorkReport.from_dict(read_json(cast(str, report["work"])))
     if "error" in report:
         kind, error = plain(str(report["error_kind"]), _SHOWN), str(report["error"])[-_MOST_CHARACTERS:]
         return Answer(client_id, work=work, error_kind=kind, error=plain(error, _MOST_CHARACTERS))

@@ -14,6 +14,7 @@ from machine.files import write_whole
 # MLflow's own wait for minutes and try again seven times; a run waits for them between its rounds
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # they would take its credentials along
 
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient

@@ -10,9 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from urllib3 import Retry
+from urllib3.exceptions import HTTPError
+
 from serverless.cluster.settings import ClusterSettings
+from serverless.functions.http_limits import Deadline, bound
 
 _METRICS = ("metrics.k8s.io", "v1beta1")
+_RETRIES = 3  # of connections that fail
 _NO_METRICS = (404, 503)  # the API is not registered; it is, but nothing serves it
 
 
@@ -47,6 +52,9 @@ class KubernetesApi:
                 f"{where} gives no access with {context} ({_first_line(error)}): check cluster.kubeconfig and "
                 "cluster.context against `kubectl config get-contexts`"
             ) from error
+        pools = api.rest_client.pool_manager
+        pools.connection_pool_kw["retries"] = Retry(_RETRIES, redirect=False)
+        bound(pools)
         self._client = api
         self._core = client.CoreV1Api(api)
         self._version = client.VersionApi(api)
@@ -83,16 +91,19 @@ class KubernetesApi:
 
     def _ask(self, what: str, call: Callable[..., Any], *arguments: Any) -> Any:
         from kubernetes.client import ApiException  # noqa: PLC0415
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         try:
-            return call(*arguments, _request_timeout=(self._timeout_s, self._timeout_s))
+            with Deadline(2 * self._timeout_s) as deadline:
+                answer = call(*arguments, _request_timeout=(self._timeout_s, self._timeout_s))
         except ApiException as error:
             raise ClusterUnavailable(_refusal(what, error.status or 0)) from error
         except (HTTPError, OSError) as error:
             raise ClusterUnavailable(f"{what}: no answer from the API server ({type(error).__name__})") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # an answer that is not of the type it says
             raise ClusterUnavailable(f"{what}: an answer that cannot be read ({_first_line(error)})") from error
+        if deadline.is_over:
+            raise ClusterUnavailable(f"{what}: the answer of the API server was not whole in time")
+        return answer
 
 
 def _refusal(what: str, status: int) -> str:

@@ -98,12 +98,17 @@ class Pools(urllib3.PoolManager):
 
     def __init__(self, *sizes: Any, **options: Any) -> None:
         super().__init__(*sizes, **options)
-        self.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        bound(self)
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> Any:  # type: ignore[override]
         """See :class:`urllib3.PoolManager`; ``redirect`` is not asked for: a redirect is an answer."""
         options["headers"] = {**(options.get("headers") or self.headers), "Accept-Encoding": "identity"}
         return super().urlopen(method, url, redirect=False, **options)
+
+
+def bound(manager: urllib3.PoolManager) -> None:
+    """Give somebody's pools connections that keep a :class:`Deadline`."""
+    manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
 
 class Adapter(HTTPAdapter):
@@ -114,9 +119,14 @@ class Adapter(HTTPAdapter):
         self.poolmanager = Pools(num_pools=connections, maxsize=maxsize, block=block, **options)
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Lead nowhere, whoever sends the request: a redirect is an answer."""
+
+
 def bounded_session() -> requests.Session:
     """Return a session whose answers :func:`ask` reads; the environment's proxies and .netrc play no part."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     session.headers["Accept-Encoding"] = "identity"
     session.mount("http://", Adapter())

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, TypeGuard
 
 from machine.foreign_texts import plain
+from machine.json_values import is_number
 from metrics.collect.probe import WorkReport
 from metrics.collect.row_types import CORRUPT_UPDATE, RUBBISH_ANSWER
 from serverless.functions.messages import (
@@ -21,7 +22,6 @@ from serverless.functions.messages import (
 from task.weights import diverged
 
 _LARGEST_COUNT = 2**63 - 1  # what a column of the tables takes
-_LARGEST_NUMBER = 1e15  # of seconds, moments and losses: far above what is real, and sums of such stay finite
 _MOST_SPANS = 1000
 _LONGEST_TEXT = 200
 _MAY_BE_MISSING = {"cgroup_cpu_s", "cgroup_peak_memory_bytes", "cgroup_source"}
@@ -61,7 +61,7 @@ def read_client_answer(result: object, num_examples: int, *, keeps_state: bool =
     loss, state = answer.get("train_loss"), answer.get("state_sha256")
     if isinstance(loss, float) and (said := diverged(loss)):
         raise WrongUpdate(said)
-    if loss is not None and not _is_number(loss):
+    if loss is not None and not is_number(loss):
         raise BadAnswer(f"train_loss is {_shown(loss)}, not a number")
     read = ClientAnswer(
         num_examples=_count(answer, "num_examples"),
@@ -120,9 +120,9 @@ def read_evaluation(value: object, num_examples: int) -> Evaluation:
     """Read the evaluation of the average of ``num_examples`` images; raises :class:`BadAnswer` if it is not one."""
     answer = _object(value)
     accuracy, loss, counted = (answer.get(name) for name in ("test_accuracy", "test_loss", "num_examples"))
-    if not _is_number(accuracy) or not 0 <= accuracy <= 1:
+    if not is_number(accuracy) or not 0 <= accuracy <= 1:
         raise BadAnswer(f"test_accuracy is {_shown(accuracy)}, not a number from 0 to 1")
-    if not _is_number(loss):
+    if not is_number(loss):
         raise BadAnswer(f"test_loss is {_shown(loss)}, not a finite number")
     digest = _sha256(answer, "weights_sha256")
     if counted != num_examples:
@@ -180,15 +180,10 @@ def _work(value: object) -> WorkReport:
 
 def _fits(kind: str, value: object) -> bool:
     if kind == "float":
-        return _is_number(value)
+        return is_number(value)
     if kind == "str":
         return isinstance(value, str) and plain(value, _LONGEST_TEXT) == value
     return _is_count(value) if kind == "int" else isinstance(value, bool)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a number within what the tables take; an integer may be too large even to become a float."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST_NUMBER
 
 
 def _is_count(value: object) -> TypeGuard[int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from machine.clocks import now
+from machine.json_values import read_json
 from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from serverless.functions.messages import Stored
 from serverless.invocations.attempts import Invoker
@@ -44,7 +44,7 @@ class Recovery:
             return Task(work)
         if (*key_of(work), activation.attempt) in self.written:
             return Task(work, earlier=activation.attempt)
-        report = json.loads(activation.report or "{}")
+        report = read_json(activation.report or "{}")
         rows = [InvocationRow(**row) for row in report.get("rows", [])]
         task = Task(work, earlier=activation.attempt - len(rows), rows={row.attempt: row for row in rows})
         if activation.state == "finished":

@@ -14,7 +14,9 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from machine.clocks import now
+from machine.json_values import is_number
 from metrics.collect.units import seconds
+from serverless.platforms.http_api import json_of
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.protocol import FunctionSpec
 from serverless.preflight.connection import ask
@@ -88,8 +90,9 @@ def _record(client: OpenWhiskClient, activation_id: str | None) -> tuple[float, 
     for _ in range(20):
         answer = client.call("GET", f"activations/{activation_id}", also=(404,))
         if answer.ok:
-            record = answer.json()
-            return record["start"] / 1000, record["end"] / 1000
+            record = json_of(answer)
+            start, end = record.get("start"), record.get("end")
+            return (start / 1000, end / 1000) if is_number(start) and is_number(end) else None
         time.sleep(0.25)
     return None
 

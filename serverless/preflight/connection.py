@@ -14,9 +14,10 @@ import certifi
 import requests
 
 from machine.credentials import is_public_key
+from machine.foreign_texts import plain
 from serverless.functions.http_limits import ask as bounded
 from serverless.functions.http_limits import bounded_session
-from serverless.platforms.http_api import authorities
+from serverless.platforms.http_api import authorities, json_of
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.preflight.findings import Finding, failed, ok, warning
@@ -85,8 +86,8 @@ def _api(_: SplitResult, client: OpenWhiskClient) -> Finding:
     url = f"{client.api_host}/api/v1"
     try:
         answer = ask("GET", url, client.settings.ca_file, verify=client.settings.verify_tls)
-        description = str(answer.json().get("description", "")) if answer.ok else f"{answer.status_code}"
-    except (requests.RequestException, ValueError, AttributeError) as error:
+        description = plain(str(json_of(answer).get("description", ""))) if answer.ok else f"{answer.status_code}"
+    except requests.RequestException as error:
         description = type(error).__name__
     if "OpenWhisk" not in description:
         found = f"{url} does not answer as OpenWhisk does ({description})"

@@ -14,6 +14,8 @@ from typing import Any
 
 import requests
 
+from machine.json_values import is_number
+from serverless.platforms.http_api import json_of
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.preflight.connection import ask
 from serverless.preflight.findings import Finding, failed, ok, warning
@@ -35,11 +37,11 @@ class Limits:
 
 def learn(client: OpenWhiskClient) -> Limits:
     """Ask the namespace, and the system for what the namespace does not tell."""
-    own: Mapping[str, Any] = client.call("GET", "limits").json()
+    own = json_of(client.call("GET", "limits"))
     system = _of_system(client)
     milliseconds = _first(own.get("maxActionTimeout"), system.get("max_action_duration"))
     size = system.get("max_action_memory")
-    memory_mb = _first(own.get("maxActionMemory"), None if size is None else size // _MIB)
+    memory_mb = _first(own.get("maxActionMemory"), size / _MIB if is_number(size) else None)
     return Limits(
         memory_mb=memory_mb,
         timeout_s=None if milliseconds is None else milliseconds / 1000,
@@ -51,14 +53,14 @@ def learn(client: OpenWhiskClient) -> Limits:
 def _of_system(client: OpenWhiskClient) -> Mapping[str, Any]:
     try:
         answer = ask("GET", f"{client.api_host}/", client.settings.ca_file, verify=client.settings.verify_tls)
-        limits = answer.json()["limits"]
-    except (requests.RequestException, ValueError, KeyError, TypeError):
+        limits = json_of(answer).get("limits")
+    except requests.RequestException:
         return {}  # many deployments serve something else there
     return limits if isinstance(limits, Mapping) else {}
 
 
-def _first(*values: Any) -> Any:
-    return next((value for value in values if isinstance(value, int | float)), None)
+def _first(*values: object) -> int | None:
+    return next((int(value) for value in values if is_number(value)), None)
 
 
 def judge(limits: Limits, settings: ServerlessSettings, clients_per_round: int) -> Iterator[Finding]:

@@ -11,14 +11,17 @@ import pytest
 import requests
 
 from machine.foreign_texts import plain
+from serverless.cluster.api import ClusterUnavailable
 from serverless.functions import http_limits, over_http, transfer
 from serverless.functions.http_limits import bounded_session
 from serverless.functions.openwhisk.call import call
 from serverless.platforms.google.client import GoogleClient
 from serverless.platforms.http_api import Web
 from serverless.platforms.protocol import PlatformError
-from serverless.preflight.connection import ask as ask_once
 from serverless.storage import MinioSettings, StoreError, open_store
+from task.images.idx import DataError
+from task.mnist import downloads
+from tests.security.lured_clients import CLIENTS, REFUSALS, STORE_KEYS, of_kubernetes, of_mlflow, of_the_data_download
 from tests.support.tiers import starts
 
 
@@ -153,6 +156,27 @@ def test_nor_an_invokers_call(serve, answer, monkeypatch):
     assert time.monotonic() - started_at < 3
 
 
+@pytest.mark.parametrize("answer", [drips_a_body, drips_its_headers, drips_chunk_sizes])
+def test_nor_a_look_at_a_cluster(serve, answer):
+    with contextlib.suppress(ClusterUnavailable):
+        of_kubernetes("http://127.0.0.1:9")  # the import takes seconds
+    started_at = time.monotonic()
+    with pytest.raises(ClusterUnavailable, match=r"no answer|cannot be read"):
+        of_kubernetes(serve(answer).url)
+    assert time.monotonic() - started_at < 5
+
+
+@pytest.mark.parametrize("answer", [drips_a_body, drips_its_headers, drips_chunk_sizes, has_no_end, is_a_bomb])
+def test_nor_the_download_of_the_data(serve, answer, monkeypatch):
+    monkeypatch.setattr(downloads, "ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setattr(downloads, "DOWNLOAD_WITHIN_S", 0.5)
+    monkeypatch.setattr(downloads, "_MOST_BYTES", 1 << 20)
+    started_at = time.monotonic()
+    with pytest.raises(DataError):
+        of_the_data_download(serve(answer).url)
+    assert time.monotonic() - started_at < 3
+
+
 def test_a_server_that_does_not_read_holds_no_sender_up(serve, monkeypatch, deployed_for):
     def reads_slowly(handler):
         for _ in range(100):
@@ -189,38 +213,7 @@ def test_a_drip_does_not_hold_the_store_up(serve):
     assert time.monotonic() - started_at < 15
 
 
-STORE_KEYS = {"MINIO_ACCESS_KEY": "access", "MINIO_SECRET_KEY": "the-secret-key"}
-
-
-def of_a_platform(url):
-    Web("Toy", url, ("user", "password"), True, 0.5, "").send("POST", f"{url}/x", json={"secret": 1})
-
-
-def of_preflight(url):
-    ask_once("GET", f"{url}/x", None)
-
-
-def of_functions(url):
-    transfer.fetch(f"{url}/x?signature=1")
-
-
-def of_functions_that_write(url):
-    transfer.deliver(f"{url}/x?signature=1", b"update")
-
-
-def of_an_invoker(url):
-    deadline = str(int((time.time() + 5) * 1000))
-    call({"__OW_API_HOST": url, "__OW_API_KEY": "user:password", "__OW_DEADLINE": deadline}, "client", {})
-
-
-def of_the_store(url):
-    settings = MinioSettings(endpoint=url.removeprefix("http://"), bucket="fl-test", retries=1, timeout_s=1)
-    open_store(settings, "run", STORE_KEYS).put("x", b"weights")
-
-
-@pytest.mark.parametrize(
-    "client", [of_a_platform, of_preflight, of_functions, of_functions_that_write, of_an_invoker, of_the_store]
-)
+@pytest.mark.parametrize("client", [*CLIENTS, pytest.param(of_mlflow, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_client_follows_a_redirect_to_another_host(serve, client, status, deployed_for):
     def welcome(handler):
@@ -229,7 +222,7 @@ def test_no_client_follows_a_redirect_to_another_host(serve, client, status, dep
     other = serve(welcome)
     lure = serve(lambda it: head(it, ("Location", f"{other.url}{it.path}"), ("Content-Length", "0"), status=status))
     deployed_for(lure.url)
-    with contextlib.suppress(requests.RequestException, transfer.TransferError, StoreError):
+    with contextlib.suppress(*REFUSALS):
         client(lure.url)
     assert lure.seen
     assert other.seen == []

@@ -132,7 +132,9 @@ class Container(asyncio.SubprocessProtocol):
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         url, headers = self._url + path, self._allowed
         try:
-            async with self._host.http.post(url, json=body, headers=headers, timeout=timeout) as response:
+            async with self._host.http.post(
+                url, json=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
                 kept, length = bytearray(), 0
                 async for chunk in response.content.iter_any():
                     length += len(chunk)

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from machine.json_values import read_json
 from serverless.emulator.front import refuse_what_pages_send
 from serverless.emulator.google.functions import Functions, GoogleError
 from serverless.emulator.rest import Handler, forwarded, reply, whole
@@ -78,7 +79,7 @@ def _error(code: int, status: str, message: str) -> web.Response:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        value = await request.json()
+        value = read_json(await request.read())
     except ValueError as error:
         raise GoogleError("INVALID_ARGUMENT", f"Invalid JSON payload received. {error}") from error
     if not isinstance(value, dict):

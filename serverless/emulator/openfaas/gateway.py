@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from machine.json_values import read_json
 from serverless.emulator.containers.http_container import Request
 from serverless.emulator.front import refuse_what_pages_send
 from serverless.emulator.openfaas.functions import NAMESPACE, Functions
@@ -118,7 +119,7 @@ async def _push(request: web.Request) -> web.Response:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        value = await request.json()
+        value = read_json(await request.read())
     except ValueError as error:
         raise ApiError(400, f"failed to unmarshal request: {error}") from error
     if not isinstance(value, dict):

@@ -18,6 +18,7 @@ from serverless.emulator.rest import ApiError
 
 log = logging.getLogger(__name__)
 CALL_ID = "X-Call-Id"
+_POST_WITHIN = aiohttp.ClientTimeout(total=60.0)
 
 
 class Queue:
@@ -65,7 +66,9 @@ class Queue:
             CALL_ID: request.headers[CALL_ID],
         }
         try:
-            async with self._http.post(callback, data=answer.body, headers=headers):
+            async with self._http.post(
+                callback, data=answer.body, headers=headers, timeout=_POST_WITHIN, allow_redirects=False
+            ):
                 pass
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("the answer of %s could not be posted back (%s)", name, type(error).__name__)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from machine.json_values import read_json
 from serverless.emulator.containers.container import Answer
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.activations import APPLICATION_ERROR, DEVELOPER_ERROR, SUCCESS, Response
@@ -64,6 +64,6 @@ def timed_out(timeout_ms: int, *, during_init: bool) -> Response:
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return None

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 import requests
 from requests.auth import AuthBase
 
+from serverless.functions.http_limits import Deadline, bounded_session
 from serverless.platforms.protocol import PlatformError
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_WITHIN_S = 60.0  # for a token
 
 
 class Tokens(Protocol):
@@ -51,7 +53,7 @@ class GoogleTokens:
     def __init__(self, auth_env: str) -> None:
         auth = _google_auth()
         self._auth = auth
-        self._request = auth["Request"]()
+        self._request = auth["Request"](bounded_session())
         self._guard = threading.Lock()
         self._identities: dict[str, Any] = {}
         try:
@@ -70,7 +72,8 @@ class GoogleTokens:
         """See :class:`Tokens`; raises :class:`PlatformError` if these credentials can give none."""
         if audience not in self._identities:
             try:
-                self._identities[audience] = self._auth["identity"](audience, self._request)
+                with Deadline(_WITHIN_S):
+                    self._identities[audience] = self._auth["identity"](audience, self._request)
             except self._auth["errors"] as error:
                 raise PlatformError(
                     f"these credentials give no identity tokens ({type(error).__name__}): use a service account's"
@@ -81,7 +84,8 @@ class GoogleTokens:
         with self._guard:
             if not credentials.valid:
                 try:
-                    credentials.refresh(self._request)
+                    with Deadline(_WITHIN_S):
+                        credentials.refresh(self._request)
                 except self._auth["errors"] as error:
                     raise PlatformError(
                         f"Google gives no token for these credentials ({type(error).__name__})"

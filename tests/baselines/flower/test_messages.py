@@ -81,7 +81,7 @@ def test_an_error_of_flower_itself_is_a_failure():
         (lambda it: it["metrics"].update({"client-id": 4}), "corrupt update", "client-id is not 5"),
         (lambda it: it["metrics"].update({"train-loss": float("nan")}), "corrupt update", "train_loss is nan: the"),
         (lambda it: it["metrics"].pop("train-loss"), "rubbish answer", "train-loss"),
-        (lambda it: it["report"].update({"work": "[" * 100_000}), "rubbish answer", "RecursionError"),
+        (lambda it: it["report"].update({"work": "[" * 100_000}), "rubbish answer", "nested too deeply"),
         (lambda it: it["report"].update({"work": "{}"}), "rubbish answer", "KeyError"),
         (lambda it: it.pop("report"), "rubbish answer", "report"),
         (lambda it: it.pop("arrays"), "rubbish answer", "arrays"),

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from serverless.emulator.containers.container import Answer
+from serverless.emulator.openwhisk import outcome
 from tests.fuzz.bodies import IMAGE, answer
 
 GOOGLE = "/v2/projects/p/locations/l/functions"
@@ -13,7 +15,7 @@ SOURCE = {"storageSource": {"bucket": "embedded-sources", "object": "o.zip"}}
 
 def ask(platform, line, body=None, authorization=b"RIGHT"):
     """Return the status and the text of the answer to one request."""
-    data = b"" if body is None else json.dumps(body).encode()
+    data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     head = f"{line} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n"
     said = answer(platform, head.encode() + b"Authorization: " + authorization + b"\r\n\r\n" + data).decode()
     return int(said.split()[1]), said
@@ -106,3 +108,23 @@ def test_a_page_size_of_any_length_is_the_largest():
 def test_openfaas_refuses_numbers_that_are_none(changes, status):
     body = {"service": "f", "image": f"embedded/{IMAGE}"} | changes
     assert ask("openfaas", "POST /system/functions", body)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("platform", "line"),
+    [
+        ("google", f"POST {GOOGLE}?functionId=name"),
+        ("openfaas", "POST /system/functions"),
+        ("openwhisk", "PUT /api/v1/namespaces/_/actions/a"),
+    ],
+)
+@pytest.mark.parametrize(
+    "body", [b"[" * 200_000, b"\xff", b'{"a": 1' + b"0" * 5000 + b"}"], ids=["nested", "no text", "long"]
+)
+def test_json_that_cannot_be_read_is_refused(platform, line, body):
+    assert ask(platform, line, body)[0] == 400
+
+
+def test_an_answer_that_is_nested_too_deeply_is_an_error_of_the_function():
+    body = b'{"a": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    assert outcome.of_run(Answer(200, body, len(body))).status_code == 2  # a developer error

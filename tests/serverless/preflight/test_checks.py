@@ -17,13 +17,13 @@ from serverless.emulator.settings import EmulatorSettings
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.openwhisk.deploy import OpenWhisk
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
-from serverless.platforms.protocol import FunctionSpec
+from serverless.platforms.protocol import FunctionSpec, Invocation
 from serverless.preflight import clock, inside_function, limits
 from serverless.preflight.checklist import examine
 from serverless.preflight.concurrency import crowd, most_at_once
 from serverless.preflight.connection import reach
 from serverless.preflight.limits import Limits
-from serverless.preflight.probe import probing
+from serverless.preflight.probe import Probe, probing
 from serverless.preflight.store import open_here
 from serverless.settings import ServerlessSettings
 from serverless.storage import DirectorySettings, MinioSettings, open_store
@@ -78,7 +78,7 @@ def answering(body, status=200):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             found = body.get(self.path.partition("?")[0], body.get("*")) if isinstance(body, dict) else body
-            data = json.dumps(found).encode() if found is not None else b"<html>"
+            data = b"<html>" if found is None else found if isinstance(found, bytes) else json.dumps(found).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(data)))
             self.end_headers()
@@ -171,6 +171,53 @@ def test_what_an_older_namespace_does_not_tell_comes_from_the_system_or_stays_un
         assert limits.learn(OpenWhiskClient(f"http://127.0.0.1:{port}", "a:b")) == Limits(512, 300.0, 60, 30)
     with answering({"/": None, "*": rates}) as port:
         assert limits.learn(OpenWhiskClient(f"http://127.0.0.1:{port}", "a:b")) == Limits(None, None, 60, 30)
+
+
+NESTED = b'{"description": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+HUGE = b'{"start": 1' + b"0" * 400 + b', "end": 2, "maxActionMemory": 1' + b"0" * 400 + b"}"
+HOSTILE = [b"[]", b"null", b"\xff\xfe\x80", NESTED, HUGE, b'{"start": "x", "maxActionTimeout": [1], "limits": 7}']
+HOSTILE += [b'{"start": NaN, "end": Infinity, "maxActionTimeout": NaN, "limits": {"max_action_memory": "x"}}']
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+def test_whatever_a_platform_answers_is_a_finding_and_no_error(body):
+    with answering(body) as port:
+        there = OpenWhiskClient(f"http://127.0.0.1:{port}", "a:b")
+        assert last(reach(there)).verdict == "failed"
+        assert limits.learn(there) == Limits()
+        assert clock._record(there, "an id") is None
+
+
+GOOD = {"started_at": 1.0, "ended_at": 2.0, "peak_memory_bytes": 1, "import_s": 0.1, "python": "3.11.7"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"started_at": "x", "ended_at": None},
+        GOOD | {"ended_at": 10**400},
+        GOOD,
+        GOOD | {"packages": []},
+        GOOD | {"packages": {"numpy": {"version": 1}}},
+        GOOD | {"packages": {"numpy": {"error": []}}},
+        GOOD | {"packages": {}, "transfer_error": 1},
+    ],
+)
+def test_so_is_whatever_a_function_answers(answer):
+    class Rubbish:
+        client = None
+
+        def invoke(self, *_):
+            return Invocation("a", answer)
+
+    probe = Probe(Rubbish(), "name")
+    found = inside_function.image(probe, replace(SMALL, engine="numpy"))
+    assert (found.verdict, "rubbish answer" in found.found) == ("failed", True)
+    if "started_at" not in answer:
+        assert crowd(probe, SMALL, 2).verdict == "failed"
+        assert [finding.verdict for finding in clock.inside(probe, SMALL, None)] == ["warning", "warning"]
 
 
 ENOUGH = Limits(memory_mb=512, timeout_s=300, invocations_per_minute=100, concurrent_invocations=10)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
+from machine.json_values import read_json
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.controller import Controller
 from serverless.emulator.openwhisk.entities import NAMESPACE
@@ -100,8 +100,8 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise ApiError(415, messages.NOT_JSON_CONTENT)
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        value = read_json(body)
+    except ValueError as error:
         raise ApiError(400, messages.malformed_content(str(error))) from None
     if not isinstance(value, dict):
         raise ApiError(400, messages.malformed_content("Object expected"))
