@@ -34,7 +34,8 @@ _SHIPPED = (
     "serverless/functions/**/*.py",
     "task/**/*.py",
 )
-_IMPORTED = ("numpy", "requests", "safetensors", "tensorflow", "threadpoolctl")
+# What the functions import; scripts/runtime/requirements.txt lists the same for their image.
+IMPORTED = ("numpy", "requests", "safetensors", "tensorflow", "threadpoolctl", "urllib3")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
@@ -89,7 +90,7 @@ def package(
 def requirements(*more: str) -> str:
     """Return a ``requirements.txt``: what functions import, and ``more``, in the versions that are installed here."""
     lines = []
-    for name in sorted((*_IMPORTED, *more)):
+    for name in sorted((*IMPORTED, *more)):
         try:
             lines.append(f"{name}=={version(name)}")
         except PackageNotFoundError:

@@ -9,14 +9,14 @@ from typing import cast
 
 from metrics.collect.units import memory, seconds
 from serverless.functions.messages import PreflightAnswer
+from serverless.platforms.function_zip import IMPORTED
 from serverless.platforms.protocol import FunctionSpec, Invocation
 from serverless.preflight.findings import Finding, failed, ok, warning
 from serverless.preflight.probe import Probe
 from serverless.storage import ObjectMissing, ObjectStore
 
 IMAGE, STORE_INSIDE, PAYLOAD = "runtime image", "store, functions", "payload"
-PACKAGES = ("numpy", "psutil", "requests", "safetensors")  # what the functions import, whatever their engine
-_ENGINES = {"numpy": ("threadpoolctl",), "tensorflow": ("tensorflow",)}  # what an engine imports beyond these
+_ENGINES = {"numpy": "threadpoolctl", "tensorflow": "tensorflow"}  # what an engine imports, and the other one does not
 # What a worker took beyond its imports, at most: with TensorFlow in the kept results, with NumPy in +exp=rgg_grid.
 _TRAINING_BYTES = {"numpy": 20 * 2**20, "tensorflow": 150 * 2**20}
 _ADVICE = "use an image for the functions that holds the packages of this project"
@@ -26,7 +26,7 @@ _CONTENT = b"from the controller, through a function, and back"
 def image(probe: Probe, function: FunctionSpec) -> Finding:
     """Whether a function can import what training needs, in the memory that it has."""
     engine = function.engine or "tensorflow"
-    needed = [*PACKAGES, *_ENGINES[engine]]
+    needed = [name for name in IMPORTED if name == _ENGINES[engine] or name not in _ENGINES.values()]
     invocation = probe.invoke(function, imports=needed)
     if invocation.result is None:
         advice = f"if memory ran out, raise platform.client.memory_mb; else {_ADVICE}"

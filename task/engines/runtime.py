@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from task.engines.lean_import import lean_import
@@ -28,6 +30,10 @@ ONE_THREAD = {
 # TensorFlow imports these if they are there, and works without them. Keras alone brings scikit-learn, pandas and
 # Matplotlib where they are installed, and takes half of the import.
 _NOT_NEEDED = ("h5py", "keras", "scipy")
+_NAMES = "tensorflow._api.v2"  # what users write behind `tf.`: each module of it imports all that it has names for
+# `tf.distribute` and `tf.lite` are also folders of TensorFlow. The first import from such a folder takes the name for
+# it, so it must not come after ours; the one in rpc_ops even needs the name.
+_TAKE_NAMES = ("python.distribute.experimental.rpc.rpc_ops", "lite")
 
 _KERNELS = ("DNNL_", "MKL_", "NPY_", "ONEDNN_", "OPENBLAS_", "TF_ENABLE_ONEDNN_OPTS")
 
@@ -43,9 +49,9 @@ def arithmetic(environ: Mapping[str, str]) -> dict[str, str]:
 
 @cache
 def tensorflow() -> Any:
-    """Import TensorFlow with one thread, on the CPU, and without Keras: no engine needs it.
+    """Import TensorFlow with one thread, on the CPU, and without what no engine needs, above all Keras.
 
-    A later ``import keras`` works as always.
+    A later ``import keras`` works as always, and all that TensorFlow has is loaded when it is asked for.
 
     Raises
     ------
@@ -53,10 +59,15 @@ def tensorflow() -> Any:
         If TensorFlow was already set to work with more threads in this process: its results could differ.
     """
     os.environ.update(ONE_THREAD)
-    with lean_import(*_NOT_NEEDED):
+    with lean_import(*_NOT_NEEDED, lazy=_NAMES):
         import tensorflow as tf  # noqa: PLC0415 - the variables above must be set first
 
-    threading = tf.config.threading
+        behind_tf = dict(vars(tf))
+        for module in _TAKE_NAMES:
+            with suppress(ImportError):  # another version of TensorFlow
+                import_module(f"tensorflow.{module}")
+        vars(tf).update(behind_tf)
+        threading, _ = tf.config.threading, tf.raw_ops.Relu  # what engines use of these names is loaded now
     for read, write in (
         (threading.get_intra_op_parallelism_threads, threading.set_intra_op_parallelism_threads),
         (threading.get_inter_op_parallelism_threads, threading.set_inter_op_parallelism_threads),

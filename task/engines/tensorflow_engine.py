@@ -72,7 +72,7 @@ class Trainer:
         def step(inputs: Any, labels: Any) -> Any:
             with tf.GradientTape() as tape:
                 logits = forward(model, self._parameters, inputs)
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+                loss = tf.reduce_mean(_cross_entropy(logits, labels))
             apply(tape.gradient(loss, self._parameters))
             return loss
 
@@ -121,7 +121,7 @@ def _judge(model: ModelName) -> Any:
     def judge(parameters: Any, inputs: Any, labels: Any) -> Any:
         logits = forward(model, parameters, inputs)
         hits = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == tf.cast(labels, tf.int64), tf.int32))
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), logits)
+        losses = _cross_entropy(logits, tf.cast(labels, tf.int32))
         return hits, tf.reduce_sum(tf.cast(losses, tf.float64))
 
     return judge
@@ -129,16 +129,23 @@ def _judge(model: ModelName) -> Any:
 
 def forward(model: ModelName, parameters: dict[str, Any], images: Any) -> Any:
     """Compute logits [batch, 10] from float32 images [batch, 28, 28] in [0, 1], inside a TensorFlow graph."""
+    raw = tf.raw_ops  # the operations that `tf.nn` wraps; to import `tf.nn` itself takes an old Keras along
     values = tf.reshape(images, [-1, *IMAGE_SHAPE])
     for layer in MODELS[model].layers:
         kernel, bias = parameters[f"{layer.name}/kernel"], parameters[f"{layer.name}/bias"]
         if isinstance(layer, Conv):
-            values = tf.nn.bias_add(tf.nn.conv2d(values, kernel, strides=1, padding="VALID"), bias)
-            values = tf.nn.max_pool2d(tf.nn.relu(values), ksize=2, strides=2, padding="VALID")
+            values = raw.Conv2D(input=values, filter=kernel, strides=[1, 1, 1, 1], padding="VALID")
+            values = raw.Relu(features=raw.BiasAdd(value=values, bias=bias))
+            values = raw.MaxPool(input=values, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")
         else:
             values = tf.matmul(tf.reshape(values, [-1, kernel.shape[0]]), kernel) + bias
-            values = tf.nn.relu(values) if layer.relu else values
+            values = raw.Relu(features=values) if layer.relu else values
     return values
+
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    """Return the loss of each image [batch] from logits [batch, 10] and labels [batch]."""
+    return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=labels).loss
 
 
 def _values(variables: dict[str, Any]) -> Weights:

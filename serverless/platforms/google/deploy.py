@@ -18,6 +18,7 @@ from serverless.platforms.google.settings import TIMEOUT_MAX_S, GoogleSettings, 
 from serverless.platforms.google.tokens import GoogleTokens, OneToken
 from serverless.platforms.protocol import FunctionSpec, Invocation, PlatformError
 
+_FRAMEWORK = "functions-framework"
 RUNTIME = f"python3{sys.version_info.minor}"
 _FIELDS = ("buildConfig", "serviceConfig", "labels")
 _CODE = "code"  # label with the beginning of the code's SHA-256
@@ -47,7 +48,7 @@ class GoogleFunctions:
             settings.functions_ca_file,
             function.engine,
             "main.py",
-            {"requirements.txt": requirements("functions-framework")},
+            {"requirements.txt": requirements(_FRAMEWORK)},
             function.store,
         )
         there = self.client.function(function.name)
@@ -140,7 +141,8 @@ def open_platform(settings: GoogleSettings, log_path: Path) -> Iterator[GoogleFu
                     "the embedded Google Cloud Functions run under Google's functions-framework, which is not "
                     "installed: pip install 'serverless-fl-bench[google]'"
                 )
-            handle = stack.enter_context(start_embedded(settings, log_path, destroy_after_s=settings.destroy_after_s))
+            limits = {"destroy_after_s": settings.destroy_after_s}
+            handle = stack.enter_context(start_embedded(settings, log_path, (_FRAMEWORK,), **limits))
             client = GoogleClient(handle.api_host, OneToken(handle.auth), settings)
         else:
             client = GoogleClient(settings.api_host.rstrip("/"), GoogleTokens(settings.auth_env), settings)

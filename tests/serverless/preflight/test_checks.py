@@ -304,7 +304,7 @@ def test_the_store_from_inside_a_function(deployed, tmp_path):
 
 
 def test_an_image_without_a_package_is_told(deployed, monkeypatch):
-    monkeypatch.setattr(inside_function, "PACKAGES", ("numpy", "no_such_package"))
+    monkeypatch.setattr(inside_function, "IMPORTED", ("numpy", "no_such_package"))
     probe, function = deployed(replace(SMALL, engine="numpy"))
     found = inside_function.image(probe, function)
     assert found.verdict == "failed"

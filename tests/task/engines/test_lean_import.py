@@ -1,4 +1,5 @@
 import gc
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from task.engines.lean_import import lean_import
 ENGINE_ONLY = """
 import sys
 from task.engines.engine import load_engine
-load_engine("tensorflow")
+load_engine("tensorflow").trainer("nn", "adam", 1e-3, 10)
+old = [name for name in sys.modules if name.startswith(("tensorflow.python.keras", "tensorflow.lite."))]
+assert not old, old
 unneeded = {"keras", "h5py", "scipy", "sklearn", "pandas", "matplotlib", "pyarrow", "rich", "optree"} & set(sys.modules)
 assert not unneeded, unneeded
 import keras
@@ -19,7 +22,10 @@ assert keras.backend.backend() == "tensorflow"
 assert float(keras.ops.add(1.0, 2.0)) == 3.0
 import scipy.sparse, h5py
 import tensorflow as tf
+import tensorflow.distribute.experimental.rpc, tensorflow.lite.python
+assert not tf.distribute.has_strategy() and tf.lite.OpsSet.TFLITE_BUILTINS
 assert tf.keras.optimizers.Adam.__module__.startswith("keras.")
+assert float(tf.nn.relu(tf.compat.v1.constant(-1.0))) == 0.0
 """
 
 
@@ -61,6 +67,35 @@ def test_a_package_that_was_imported_before_stays(modules):
     with lean_import("hidden_one"):
         import hidden_one as again
     assert again is hidden_one
+
+
+@pytest.fixture
+def lazy_one(monkeypatch, tmp_path):
+    """A package whose module says when it is loaded."""
+    (tmp_path / "lazy_one").mkdir()
+    (tmp_path / "lazy_one" / "__init__.py").write_text("")
+    (tmp_path / "lazy_one" / "part.py").write_text("import sys\nsys.loaded_parts.append(__name__)\nVALUE = 7\n")
+    monkeypatch.setattr(sys, "loaded_parts", [], raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield sys.loaded_parts
+    for name in ("lazy_one", "lazy_one.part"):
+        sys.modules.pop(name, None)
+
+
+def test_a_lazy_module_is_loaded_when_it_is_first_used(lazy_one):
+    with lean_import(lazy="lazy_one"):
+        from lazy_one import part
+    assert lazy_one == []
+    assert part.VALUE == 7
+    assert lazy_one == ["lazy_one.part"]
+
+
+def test_another_thread_loads_it_at_once(lazy_one):
+    with lean_import(lazy="lazy_one"):
+        thread = threading.Thread(target=importlib.import_module, args=("lazy_one.part",))
+        thread.start()
+        thread.join()
+    assert lazy_one == ["lazy_one.part"]
 
 
 def test_another_thread_sees_the_package_meanwhile(modules):
