@@ -8,6 +8,7 @@ from typing import Any
 
 from metrics.collect.probe import WorkerProcess
 from serverless.functions.engine import import_engine
+from serverless.functions.global_weights import fetch_weights
 from serverless.functions.messages import (
     AggregatorParams,
     AverageAnswer,
@@ -79,8 +80,7 @@ def _aggregate(job: FederatedJob, params: AggregatorParams) -> tuple[Aggregation
     """Take a round's updates; return them, what is wrong with those that must not enter, and the bytes read."""
     like, start, bytes_in = weights_like(job.model), None, 0
     if "start_url" in params:
-        data = fetch(params["start_url"], largest_bytes(like))
-        start, bytes_in = read(data, like), len(data)
+        start, bytes_in = fetch_weights(params["start_url"], like, params["start_sha256"])
     aggregation, corrupt = Aggregation(job, start), []
     for update in params["updates"]:
         client_id, num_examples = update["client_id"], update["num_examples"]

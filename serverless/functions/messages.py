@@ -20,6 +20,7 @@ class ClientParams(TypedDict):
     server_round: int
     attempt: int
     weights_url: str
+    weights_sha256: str  # by task.weights.sha256
     data_url: str
     update_url: str
     state_url: NotRequired[str]  # of the optimizer; absent in a client's first round, and where it is not kept
@@ -44,6 +45,7 @@ class AggregatorParams(TypedDict):
     updates: list[UpdateParams]  # in ascending client order, the order in which they are added up
     server_round: int
     start_url: NotRequired[str]  # of the global weights that the clients began with; absent where no bound needs them
+    start_sha256: NotRequired[str]  # of these, by task.weights.sha256
     weights_url: str  # where the average goes
     evaluation_url: str  # where the evaluation goes, in case the answer is lost
     test_url: str

@@ -124,6 +124,6 @@ class _Examination:
         """Return the bytes of the aggregator's parameters, with URLs as long as they will be."""
         objects = RunObjects(store, self.job, self.settings.grant_s)
         updates = [Update(self.job.clients - 1, 1, 60_000, "0" * 64)] * self.job.clients_per_round
-        objects.adopt(self.job.rounds - 1, 1)
+        objects.adopt(self.job.rounds - 1, 1, "0" * 64)
         granted = objects.granted(self.job.rounds, updates)
         return len(json.dumps(objects.aggregator_params(self.job.rounds, 1, granted, "0" * 64)))

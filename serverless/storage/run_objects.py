@@ -17,7 +17,7 @@ from task.engines.optimizers import state_like
 from task.job import FederatedJob
 from task.models import weights_like
 from task.partition import Partition
-from task.weights import CorruptWeights, Stamp, Weights, digest, dumps, largest_bytes, loads, read, restore
+from task.weights import CorruptWeights, Stamp, Weights, digest, dumps, largest_bytes, read, restore, sha256
 
 _TEST = "data/test.npz"
 _LARGEST_EVALUATION = 10_000  # bytes; it takes some 200
@@ -63,6 +63,14 @@ class Update:
 
 
 @dataclass(frozen=True)
+class GlobalWeights:
+    """The global weights after a round: their key, and their hash by :func:`task.weights.sha256`."""
+
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class KeptState:
     """An optimizer's state that the next round goes on with: its key, and the hash of its bytes (empty: not known)."""
 
@@ -93,7 +101,7 @@ class RunObjects:
     store: ObjectStore
     job: FederatedJob
     grant_s: int
-    _weights_keys: dict[int, str] = field(default_factory=dict)
+    _global: dict[int, GlobalWeights] = field(default_factory=dict)
     _kept_states: dict[int, KeptState] = field(default_factory=dict)
 
     def publish_data(self, dataset: Images, partition: Partition) -> None:
@@ -104,23 +112,23 @@ class RunObjects:
 
     def publish_weights(self, server_round: int, weights: Weights) -> None:
         """Put the global weights as they are after ``server_round``; 0 is before the first."""
-        self.adopt(server_round)
-        self.store.put(self._weights_keys[server_round], dumps(weights))
+        self.adopt(server_round, 1, sha256(weights))
+        self.store.put(self._global[server_round].key, dumps(weights))
 
-    def adopt(self, server_round: int, attempt: int = 1) -> None:
-        """Go on from the weights that this attempt at the round's average left."""
-        self._weights_keys[server_round] = _weights(server_round, attempt)
+    def adopt(self, server_round: int, attempt: int, weights_sha256: str) -> None:
+        """Go on from the weights, of this hash, that this attempt at the round's average left."""
+        self._global[server_round] = GlobalWeights(_weights(server_round, attempt), weights_sha256)
 
     def weights(self, server_round: int) -> Weights:
         """Return the global weights after ``server_round``.
 
-        Not every store names the MD5 sum of an object: what its own checksum calls damaged is read once more.
+        Not every store names the MD5 sum of an object: what has another hash is read once more.
         """
-        key = self._weights_keys[server_round]
+        found = self._global[server_round]
         try:
-            return loads(self.store.get(key))
+            return restore(self.store.get(found.key), found.sha256)
         except CorruptWeights:
-            return loads(self.store.get(key))
+            return restore(self.store.get(found.key), found.sha256)
 
     def client_params(self, server_round: int, client_id: int, attempt: int) -> ClientParams:
         """Return the parameters of one client invocation."""
@@ -129,7 +137,8 @@ class RunObjects:
             "client_id": client_id,
             "server_round": server_round,
             "attempt": attempt,
-            "weights_url": self._get(self._weights_keys[server_round - 1]),
+            "weights_url": self._get(self._global[server_round - 1].key),
+            "weights_sha256": self._global[server_round - 1].sha256,
             "data_url": self._get(data_key(client_id)),
             "update_url": self._put(_update(server_round, client_id, attempt)),
         }
@@ -216,7 +225,8 @@ class RunObjects:
             "test_sha256": test_sha256,
         }
         if self.job.max_update_norm is not None:
-            params["start_url"] = self._get(self._weights_keys[server_round - 1])
+            start = self._global[server_round - 1]
+            params["start_url"], params["start_sha256"] = self._get(start.key), start.sha256
         return params
 
     def keep_states(self, server_round: int, updates: Iterable[Update]) -> dict[int, bytes]:

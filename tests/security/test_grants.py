@@ -18,7 +18,7 @@ JOB = FederatedJob(clients_per_round=2, rounds=1)
 
 def objects_in(store, grant_s):
     objects = RunObjects(store, JOB, grant_s)
-    objects.adopt(0)
+    objects.adopt(0, 1, "0" * 64)
     return objects
 
 

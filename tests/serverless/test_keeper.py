@@ -14,7 +14,7 @@ from metrics.analysis.checks.rules import RULES
 from metrics.collect.recorder import Recorder
 from metrics.collect.row_files import read_run
 from serverless import keeper
-from serverless.functions import transfer
+from serverless.functions import aggregator, client, transfer
 from serverless.invocations.attempts import WorkFailed
 from serverless.invocations.dispatcher import Retries
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
@@ -22,8 +22,9 @@ from serverless.platforms.protocol import FunctionSpec
 from serverless.rounds.round_policies import Deadline, FirstK, WaitAll
 from serverless.storage import DirectorySettings
 from task.job import FederatedJob
+from task.models import initial_weights
 from task.selection import select_clients
-from task.weights import sha256
+from task.weights import dumps, sha256
 from tests.serverless.local_platform import CORRUPT, ONLY_FOR_CLIENTS, RUBBISH, LocalPlatform
 from tests.support.replay import counted, replay
 
@@ -162,6 +163,26 @@ def test_an_aggregator_that_is_never_heard_of_ends_the_run_as_a_failed_one(learn
     assert run.statuses(None, "aggregator") == [(1, "failed", "no answer"), (2, "failed", "no answer")]
     assert run.statuses(FIRST) == [(1, "success", None)]
     assert any(name.startswith("client-") for name in run.left)  # the next process of the run averages these
+
+
+def test_global_weights_that_a_store_reads_wrong_once_change_nothing_that_is_learnt(learn, monkeypatch):
+    """They are whole, and of the right shapes: only their hash tells."""
+    wrong, seen, real = dumps(initial_weights(JOB.model, 99)), set(), transfer.fetch
+
+    def fetch(url, *more):
+        if "/weights/" in url and url not in seen:
+            seen.add(url)
+            return wrong
+        return real(url, *more)
+
+    honest = learn(lambda call: "ok")
+    for module in (transfer, client, aggregator):
+        monkeypatch.setattr(module, "fetch", fetch)
+    monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
+    run = learn(lambda call: "ok")
+    assert len(seen) == JOB.rounds  # by the first client of each round
+    assert run.final == honest.final
+    assert set(run.calls["attempt"]) == {1}
 
 
 def gated(policy_ends, stragglers):

@@ -53,6 +53,7 @@ def params(folder, **contents):
             for client in UPDATES
         ],
         "start_url": (folder / "start").as_uri(),
+        "start_sha256": sha256(START),
         "weights_url": (folder / "weights").as_uri(),
         "evaluation_url": (folder / "evaluation").as_uri(),
         "test_url": (folder / "test").as_uri(),

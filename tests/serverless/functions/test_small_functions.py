@@ -62,6 +62,7 @@ def test_client_and_aggregator_learn_what_the_library_learns(invoke, tmp_path):
         return (tmp_path / name).as_uri()
 
     where = {"weights_url": url("weights"), "data_url": url("data"), "update_url": url("update")}
+    where["weights_sha256"] = sha256(start)
     answer = invoke(
         "client", job=JOB.to_dict(), client_id=3, server_round=1, attempt=2, new_state_url=url("state"), **where
     )
@@ -84,6 +85,7 @@ def test_client_and_aggregator_learn_what_the_library_learns(invoke, tmp_path):
             }
         ],
         start_url=url("weights"),
+        start_sha256=sha256(start),
         weights_url=url("average"),
         evaluation_url=url("evaluation"),
         test_url=url("data"),

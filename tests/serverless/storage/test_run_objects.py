@@ -34,9 +34,12 @@ def left(name, attempt=1, **changes):
 def test_a_late_question_about_a_round_gets_the_weights_of_that_round(objects):
     objects.publish_weights(0, weights(0))
     before = objects.client_params(1, 2, 1)
-    objects.adopt(1, attempt=3)
+    objects.adopt(1, 3, "the hash")
     assert objects.client_params(1, 2, 1) == before
     assert objects.client_params(2, 2, 1)["weights_url"].endswith("weights/round-00001-attempt-3.safetensors")
+    assert objects.client_params(2, 2, 1)["weights_sha256"] == "the hash"
+    assert objects.aggregator_params(2, 1, [], "t")["start_sha256"] == "the hash"
+    assert before["weights_sha256"] == sha256(weights(0))
 
 
 def test_no_two_attempts_write_to_the_same_key(objects):
