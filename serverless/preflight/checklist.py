@@ -15,7 +15,7 @@ from serverless.platforms.openwhisk.deploy import OpenWhisk, open_platform
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, PlatformError
 from serverless.preflight import clock, inside_function, limits
-from serverless.preflight.concurrency import POOL, crowd
+from serverless.preflight.concurrency import POOL, crowd, spare_for
 from serverless.preflight.connection import reach
 from serverless.preflight.findings import Finding, failed, ok
 from serverless.preflight.probe import Probe, probing
@@ -117,7 +117,11 @@ class _Examination:
         wanted = min(self.settings.in_flight, self.job.clients_per_round)
         allowed = known.invocations_per_minute
         counted = wanted if allowed is None else max(1, min(wanted, allowed // _SHARE))
-        finding = crowd(probe, function, counted)
+        spare = 0  # an embedded container is free when it has answered
+        if self.settings.platform.api_host is not None and counted == wanted:
+            most = [limit for limit in (known.concurrent_invocations, allowed and allowed // _SHARE) if limit]
+            spare = spare_for(wanted, allowed_at_once=min(most, default=None))
+        finding = crowd(probe, function, counted, spare)
         yield finding if counted == wanted else replace(finding, check=f"{POOL} ({counted} of {wanted})")
 
     def _largest_call(self, store: ObjectStore) -> int:

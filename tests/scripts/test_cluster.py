@@ -207,6 +207,24 @@ def test_the_runtimes_have_python_3_as_our_image_by_its_own_tag(tmp_path):
     assert "fetch" not in (tmp_path / "calls").read_text()
 
 
+def test_the_image_is_built_on_any_base_that_is_named(tmp_path):
+    """A stub stands for docker: what it is asked for is what is tested."""
+    stub(tmp_path, "docker", "[[ $1 != image ]]")  # there is no such image yet
+    build = str(ROOT / "scripts" / "runtime" / "build.sh")
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "LOCK": str(tmp_path / "lock")}
+    tags = [
+        subprocess.run(
+            [build, "--print-tag"], env=environment | base, capture_output=True, text=True, check=True
+        ).stdout
+        for base in ({}, {"BASE": "python-of-mine:1"}, {"BASE": "python-of-mine:2"})
+    ]
+    assert len(set(tags)) == 3
+    subprocess.run([build], env=environment | {"BASE": "python-of-mine:1"}, capture_output=True, check=True)
+    (built,) = (call for call in (tmp_path / "calls").read_text().splitlines() if call.startswith("docker build"))
+    assert "--build-arg BASE=python-of-mine:1" in built
+    assert f":{mine.decode().strip()} " in built
+
+
 def pinned(name):
     (value,) = re.findall(rf"^{name}=(.*)$", (CLUSTER / "versions.env").read_text(), flags=re.MULTILINE)
     return value

@@ -186,6 +186,10 @@ def test_the_image_has_exactly_what_the_functions_import():
     assert asked_for <= pinned
 
 
+def test_no_registry_is_asked_for_the_dockerfiles_own_language():
+    assert "syntax=" not in DOCKERFILE.lower()
+
+
 def test_hadolint_finds_nothing():
     hadolint = Path(sys.executable).parent / "hadolint"
     found = subprocess.run([hadolint, RUNTIME / "Dockerfile"], capture_output=True, text=True, check=False)

@@ -7,6 +7,12 @@ from typing import Any
 from serverless.functions.openwhisk.answers import INVOCATION
 from serverless.platforms.protocol import Invocation
 
+# OpenWhisk's words, and those of its Python image, for a container that ended; also if the kernel killed it for memory.
+_ENDED = ("exited unexpectedly", "command exited")
+_MEMORY_HINT = (
+    "The platform gives no reason; if memory ran out, raise platform.client.memory_mb or platform.aggregator.memory_mb"
+)
+
 
 def read_record(record: object) -> Invocation | None:
     """Read an activation record; times in it are milliseconds. ``None`` if it is none, or a part of one."""
@@ -37,12 +43,16 @@ def _read(record: Any) -> Invocation:
         activation_id=record.get("activationId"),
         result=None if kind else result,
         error_kind=_killed(record, kind, notes),
-        error=None if error is None else str(error),
+        error=None if error is None else _explained(str(error)),
         provider_s=_seconds(record.get("duration")),
         provider_start="reported",
         wait_s=_seconds(notes.get("waitTime")),
         init_s=_seconds(notes.get("initTime")),
     )
+
+
+def _explained(error: str) -> str:
+    return f"{error} ({_MEMORY_HINT})" if any(words in error for words in _ENDED) else error
 
 
 def _killed(record: dict[str, Any], kind: str | None, notes: dict[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 
 from serverless.platforms import http_api
 from serverless.platforms.openwhisk import client as client_module
+from serverless.platforms.openwhisk.activation_records import read_record
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.openwhisk.deploy import open_platform
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
@@ -255,3 +256,20 @@ def test_asking_again_has_an_end(server, client):
     with pytest.raises(PlatformError, match="503 overloaded"):
         client.actions()
     assert len(server.seen) > 2
+
+
+@pytest.mark.parametrize(
+    ("error", "is_explained"),
+    [
+        ("The action did not produce a valid response and exited unexpectedly.", True),
+        ("The action did not initialize and exited unexpectedly.", True),
+        ("command exited", True),
+        ("The action exhausted its memory and was aborted.", False),
+        ("division by zero", False),
+    ],
+)
+def test_a_container_that_ended_without_a_reason_may_have_run_out_of_memory(error, is_explained):
+    response = {"success": False, "status": "action developer error", "result": {"error": error}}
+    told = read_record({"activationId": "a", "response": response}).error
+    assert told.startswith(error)
+    assert ("memory_mb" in told) == is_explained

@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from machine.clocks import now
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
+from serverless.platforms.function_environment import link_environment
+from serverless.platforms.function_zip import IMPORTED
 from serverless.platforms.openwhisk.client import OpenWhiskClient
 from serverless.platforms.openwhisk.deploy import OpenWhisk
 from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec, Invocation
 from serverless.preflight import clock, inside_function, limits
 from serverless.preflight.checklist import examine
-from serverless.preflight.concurrency import crowd, most_at_once
+from serverless.preflight.concurrency import crowd, most_at_once, spare_for
 from serverless.preflight.connection import reach
 from serverless.preflight.limits import Limits
 from serverless.preflight.probe import Probe, probing
@@ -311,6 +313,14 @@ def test_an_image_without_a_package_is_told(deployed, monkeypatch):
     assert "no_such_package: ModuleNotFoundError" in found.found
 
 
+@pytest.mark.slow
+def test_the_images_own_packages_are_enough(deployed, tmp_path):
+    python = link_environment(tmp_path / "image", IMPORTED)
+    probe, function = deployed(replace(SMALL, engine="numpy", memory_mb=512), python=str(python))
+    found = inside_function.image(probe, function)
+    assert found.verdict == "ok", found
+
+
 def test_tensorflow_does_not_fit_into_128_mb(deployed):
     probe, function = deployed(replace(SMALL, engine="tensorflow"))
     found = inside_function.image(probe, function)
@@ -336,17 +346,33 @@ def test_a_call_that_is_too_large_is_found_out(deployed):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "wanted", "verdict", "says"),
+    ("chosen", "wanted", "spare", "verdict", "says"),
     [
-        ({"pool_memory_mb": 512}, 3, "ok", "3 functions of 128 MB"),
-        ({"pool_memory_mb": 256, "memory_max_mb": 256}, 3, "warning", "2 of 3"),
-        ({"concurrent_invocations": 1}, 2, "failed", "1 of 2 invocations at once end with throttled"),
+        ({"pool_memory_mb": 512}, 3, 0, "ok", "3 functions of 128 MB"),
+        ({"pool_memory_mb": 256, "memory_max_mb": 256}, 3, 0, "warning", "2 of 3"),
+        ({"pool_memory_mb": 384, "memory_max_mb": 256}, 2, 3, "warning", "Only 2 work at once, but"),
+        ({"concurrent_invocations": 1}, 2, 0, "failed", "1 of 2 invocations at once end with throttled"),
     ],
 )
-def test_how_many_run_at_once_is_tried_out(deployed, chosen, wanted, verdict, says, monkeypatch):
+def test_how_many_run_at_once_is_tried_out(deployed, chosen, wanted, spare, verdict, says):
     probe, function = deployed(**chosen)
-    found = crowd(probe, function, wanted)
+    found = crowd(probe, function, wanted, spare)
     assert (found.verdict, says in found.found) == (verdict, True), found
+
+
+@pytest.mark.parametrize(("allowed", "spare"), [(None, 3), (100, 3), (4, 2), (2, 0), (1, 0)])
+def test_a_pool_has_room_for_twice_the_workers_and_an_aggregator_as_far_as_it_may_be_tried(allowed, spare):
+    assert spare_for(2, allowed_at_once=allowed) == spare
+
+
+@pytest.mark.parametrize(("api_host", "verdict"), [(True, "warning"), (False, "ok")])
+def test_a_real_pool_needs_room_for_containers_that_have_answered(start, tmp_path, monkeypatch, api_host, verdict):
+    server = start(pool_memory_mb=3 * 128, memory_max_mb=128, memory_default_mb=128)
+    monkeypatch.setenv("OPENWHISK_AUTH", server.auth)
+    platform = OpenWhiskSettings(api_host=server.api_host if api_host else None, pool_memory_mb=3 * 128)
+    (pool,) = (f for f in examine(JOB, settings(platform, DirectorySettings(tmp_path))) if f.check == "pool")
+    assert pool.verdict == verdict
+    assert ("5 x 128 MB" in pool.advice) == api_host
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), max_size=20))
