@@ -78,11 +78,17 @@ class Round:
         answered_at = now()
         timeout_s = self.plan.round_timeout_s
         self.answers = [
-            read_answer(self._stamp(client), self.marks.replies.get(self.nodes[client]), timeout_s)
+            self._by_our_clock(read_answer(self._stamp(client), self.marks.replies.get(self.nodes[client]), timeout_s))
             for client in self.clients
         ]
         works = [answer.work for answer in self.answers if answer.work]
         self.clock.add_fan_out(self.fan_out_at, answered_at, works, sent_at=self.marks.sent_at or answered_at)
+
+    def _by_our_clock(self, answer: Answer) -> Answer:
+        arrived_at = self.marks.arrived_at.get(self.nodes[answer.client_id])
+        if answer.work is None or arrived_at is None:
+            return answer
+        return replace(answer, work=answer.work.by_our_clock(self.fan_out_at, arrived_at))
 
     def _stamp(self, client: int) -> Stamp:
         return Stamp(self.server_round, client, 1, self.num_examples[client])

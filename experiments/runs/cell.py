@@ -24,6 +24,7 @@ from experiments.runs.run_row import judge
 from experiments.runs.stop_request import StopRequest
 from experiments.runs.supervisor import CHILD, supervise
 from experiments.tracking.trackers import Trackers
+from machine import clocks
 from machine.files import await_room
 from metrics.collect.provenance import collect_provenance
 from metrics.collect.row_files import append
@@ -104,6 +105,7 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
                         row = beginning.kept
                         if row is None:
                             result.trackers.started(plan)  # before the run's own clock
+                            clocks.begin()
                             with Watcher() as watcher:
                                 run = RunFile.of(plan, identity, provenance, watcher.path, beginning.part)
                                 row = _make(plan, run, watcher, view, result.trackers, stop, command)

@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.config.backend_settings import Placement
 from experiments.config.plan import RunPlan
+from machine import clocks
 from machine.clocks import now
 from machine.files import undamaged, write_whole
 from metrics.collect.provenance import Provenance
@@ -49,6 +50,8 @@ class RunFile:
         The process that starts the run.
     part
         How often the run has been resumed so far.
+    clock
+        Name of the clock of all its moments, :func:`machine.clocks.name`; empty in older files.
     """
 
     run_id: str
@@ -63,6 +66,7 @@ class RunFile:
     watcher: str
     watcher_pid: int
     part: int = 0
+    clock: str = ""
 
     @classmethod
     def of(
@@ -87,6 +91,7 @@ class RunFile:
             watcher=watcher,
             watcher_pid=os.getpid(),
             part=part,
+            clock=clocks.name(),
         )
 
     def write(self, directory: Path) -> None:

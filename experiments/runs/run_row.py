@@ -26,7 +26,7 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         The run's own folder, with its ``run.json``.
     ended
         What its supervisor saw; ``None`` if the supervisor was gone. Then the run counts as interrupted, its end is the
-        time of the last file that it wrote, and its CPU time is unknown.
+        time of its last sample or round, and its CPU time is unknown.
     """
     run = RunFile.read(directory)
     job, outcome, ended_at = run.job, _outcome(directory, ended), _end(directory, ended)
@@ -105,7 +105,10 @@ def _outcome(directory: Path, ended: Ended | None) -> Outcome:
 def _end(directory: Path, ended: Ended | None) -> float:
     if ended is not None:
         return ended.ended_at
-    return max(path.stat().st_mtime for path in directory.iterdir())
+    run = RunFile.read(directory)
+    samples: list[float] = [row["sampled_at"] for row in read_run(directory, "samples").to_pylist()]
+    rounds = [row.started_at + row.round_s for row in rounds_of(directory) if row.part == run.part]
+    return max((run.started_at, *samples, *rounds))
 
 
 def _sampled_peak(directory: Path) -> int | None:

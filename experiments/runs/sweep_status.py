@@ -14,6 +14,7 @@ from experiments.live.progress import RUNNING, WAITING
 from experiments.runs.results_folder import finished_row, is_locked
 from experiments.runs.run_files import LOG, RunFile, is_run, rounds_of
 from experiments.runs.sweep_file import Ledger, PlannedRun
+from machine import clocks
 from metrics.collect.row_files import RUNS
 from metrics.collect.row_types import RunRow
 
@@ -112,7 +113,11 @@ def _stand(directory: Path, cell: str, planned: PlannedRun) -> RunStanding:
         status, took_s = DONE if row.status == "success" else row.status, row.wall_s
     else:  # cut off together with its command, if that is gone
         status = RUNNING if psutil.pid_exists(run.watcher_pid) and is_locked(directory.parent) else INTERRUPTED
-        took_s = time.time() - run.started_at if status == RUNNING else sum(each.round_s for each in rounds)
+        took_s = (
+            (clocks.now_by(run.clock) or time.time()) - run.started_at
+            if status == RUNNING
+            else sum(each.round_s for each in rounds)
+        )
     return RunStanding(
         planned=planned,
         cell=cell,

@@ -14,10 +14,11 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from machine import clocks
 from machine.clocks import now, process_started_at
 from metrics.collect.worker_cgroup import GroupMeter
 
@@ -60,6 +61,8 @@ class WorkReport:
     cgroup_cpu_s, cgroup_peak_memory_bytes, cgroup_source
         What its own control group counted, and in which files; ``None`` where it has none. See
         :class:`metrics.collect.worker_cgroup.GroupReading`.
+    clock
+        The worker's clock, :func:`machine.clocks.name`; ``None``: it is not known.
     """
 
     started_at: float
@@ -73,11 +76,35 @@ class WorkReport:
     cgroup_cpu_s: float | None = None
     cgroup_peak_memory_bytes: int | None = None
     cgroup_source: str | None = None
+    clock: str | None = None
 
     @property
     def seconds(self) -> float:
         """Length of the work in seconds, without the cold start that came before it."""
         return self.ended_at - self.started_at
+
+    def by_our_clock(self, sent_at: float, answered_at: float) -> WorkReport:
+        """Return the report with its moments by this process's clock.
+
+        Those of a worker with another clock, as on another machine, cannot be compared with ours: only its durations
+        count, and it is taken to have ended when its answer came, so that what else the call took is a wait.
+
+        Parameters
+        ----------
+        sent_at, answered_at
+            When the work was sent out and when its answer came, by this process's clock.
+        """
+        if self.clock == clocks.name():
+            return self
+        shift = max(answered_at - self.ended_at, sent_at - self.started_at)
+        spans = tuple(Span(span.phase, span.start + shift, span.end + shift) for span in self.spans)
+        return replace(
+            self,
+            started_at=self.started_at + shift,
+            ended_at=self.ended_at + shift,
+            spans=spans,
+            clock=clocks.name(),
+        )
 
     def phase_s(self, phase: str) -> float:
         """Seconds spent in ``phase``."""
@@ -186,6 +213,7 @@ class Probe:
             cgroup_cpu_s=group.cpu_s,
             cgroup_peak_memory_bytes=group.peak_memory_bytes,
             cgroup_source=group.source,
+            clock=clocks.name(),
         )
 
 

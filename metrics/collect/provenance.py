@@ -72,12 +72,12 @@ def collect_provenance(repository: Path) -> Provenance:
     Parameters
     ----------
     repository
-        A folder of the working tree whose commit is asked for.
+        The top folder of the working tree whose commit is asked for; where it is not one, there is none.
     """
     limits = cgroup_limits()
     return Provenance(
-        commit=_git(repository, "rev-parse", "HEAD"),
-        dirty=_is_dirty(repository),
+        commit=_git(repository, "rev-parse", "HEAD") if _is_own(repository) else None,
+        dirty=_is_dirty(repository) if _is_own(repository) else None,
         python_version=platform.python_version(),
         packages=json.dumps(package_versions(PACKAGES)),
         os=platform.platform(),
@@ -98,6 +98,12 @@ def package_versions(names: tuple[str, ...]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether the folder is the top of a repository: an unpacked archive may lie inside somebody else's."""
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    return top is not None and Path(top).resolve() == folder.resolve()
 
 
 def _is_dirty(repository: Path) -> bool | None:

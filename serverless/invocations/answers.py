@@ -24,7 +24,7 @@ from task.weights import diverged
 _LARGEST_COUNT = 2**63 - 1  # what a column of the tables takes
 _MOST_SPANS = 1000
 _LONGEST_TEXT = 200
-_MAY_BE_MISSING = {"cgroup_cpu_s", "cgroup_peak_memory_bytes", "cgroup_source"}
+_MAY_BE_MISSING = {"cgroup_cpu_s", "cgroup_peak_memory_bytes", "cgroup_source", "clock"}
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 

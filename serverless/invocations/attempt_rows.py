@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from machine.clocks import now
 from metrics.collect.row_types import InvocationRow
@@ -13,6 +14,12 @@ from serverless.platforms.protocol import Invocation
 
 NO_ANSWER = "no answer"
 _MIB = 1024 * 1024
+_Answer = TypeVar("_Answer", bound=Measured)
+
+
+def by_our_clock(answer: _Answer, submitted_at: float, client_s: float) -> _Answer:
+    """Return an answer whose moments are those of this process's clock, from the times of its invocation."""
+    return replace(answer, work=answer.work.by_our_clock(submitted_at, submitted_at + client_s))
 
 
 @dataclass(frozen=True)

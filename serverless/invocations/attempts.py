@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from machine.clocks import now
 from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from serverless.invocations.answers import BadAnswer
-from serverless.invocations.attempt_rows import AttemptRows
+from serverless.invocations.attempt_rows import AttemptRows, by_our_clock
 from serverless.invocations.journal import Journal
 from serverless.invocations.work import Success, Work
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform
@@ -157,7 +157,7 @@ class Invoker:
         kind, words, answer = invocation.error_kind, invocation.error, None
         if kind is None:
             try:
-                answer = work.read(invocation.result)
+                answer = by_our_clock(work.read(invocation.result), submitted_at, client_s)
             except BadAnswer as bad:
                 kind, words = bad.kind, str(bad)
         clock = {"submitted_at": submitted_at, "client_s": client_s}

@@ -15,7 +15,7 @@ from machine.clocks import now
 from metrics.collect.row_types import RUBBISH_ANSWER, InvocationRow
 from serverless.functions.messages import InvokerAnswer, InvokerParams
 from serverless.invocations.answers import BadAnswer, read_invoker_answer
-from serverless.invocations.attempt_rows import AttemptRows
+from serverless.invocations.attempt_rows import AttemptRows, by_our_clock
 from serverless.invocations.work import Work
 from serverless.platforms.openwhisk.activation_records import read_record
 from serverless.platforms.protocol import FunctionSpec, Invocation, Platform, PlatformError
@@ -98,6 +98,7 @@ class RelayedCaller:
         invocation = self.platform.invoke(invoker_of(work.client_id, self.relay.limits), dict(params))
         client_s = now() - submitted_at
         answer, kind = _read(invocation.result), invocation.error_kind
+        answer = answer and by_our_clock(answer, submitted_at, client_s)
         if kind is None and answer is None:
             kind = RUBBISH_ANSWER
         rows = AttemptRows(self.run_id, self.platform.name, CODE, self.relay.limits.memory_mb)

@@ -25,7 +25,7 @@ from serverless.preflight.probe import Probe
 from serverless.storage import MinioSettings
 
 _READS = 5
-_WARN_S = 0.5  # cold starts and waits are differences between our clock and the functions'
+_WARN_S = 0.5  # nothing is subtracted between machines, but logs of both are hard to compare then
 _REFUSED_S = 900.0  # S3 refuses what was signed more than 15 minutes ago, or ahead, by its own clock
 _TICK_S = 0.001  # of a record's times
 
@@ -59,7 +59,7 @@ def judge(whose: str, ahead: Ahead) -> Finding:
     if ahead.at_least_s > _REFUSED_S:
         return failed(check, f"{found}: the store would refuse every URL", advice)
     if ahead.at_least_s > _WARN_S:
-        return warning(check, f"{found}: times that compare the two clocks are off by as much", advice)
+        return warning(check, f"{found}: moments in the logs of both are off by as much", advice)
     return ok(check, found)
 
 

@@ -16,6 +16,8 @@ from metrics.collect.tables import Tables
 
 CLOCK_S = 0.001  # a platform's record counts whole milliseconds, and two clocks are read one after the other
 CPU_SHARE, CPU_S = 0.05, 0.1  # what may be missing of a run's CPU seconds in `samples`: a share, or so little anyway
+GAP_SHARE, GAP_S = 0.05, 0.1  # of a run, between its rounds (checkpoints, rows): a share, or so little anyway
+_BIRTH_S = 0.01  # the kernel counts the birth of a process in hundredths of a second
 _ROUNDING = 1e-6
 _WORK = ("compile_s", "fetch_s", "train_s", "store_s", "aggregate_s", "evaluate_s")
 _ROUND = ["run_id", "part", "server_round"]  # a run that is resumed may begin a round again, in another part
@@ -132,6 +134,34 @@ def _parts_too_long(tables: Tables) -> pd.Series[bool]:
     return runs[["setup_s", "learning_s", "teardown_s"]].sum(axis="columns") > runs["wall_s"] + CLOCK_S
 
 
+def _parts_too_short(tables: Tables) -> pd.Series[bool]:
+    runs = tables["runs"]
+    between = runs["wall_s"] - runs[["setup_s", "learning_s", "teardown_s"]].sum(axis="columns")
+    return (runs["rounds"] > 0) & (between > (GAP_SHARE * runs["wall_s"]).clip(lower=GAP_S))
+
+
+def _negative(table: str) -> Callable[[Tables], pd.Series[bool]]:
+    def broken(tables: Tables) -> pd.Series[bool]:
+        rows = tables[table]
+        durations = rows[[name for name in map(str, rows) if name.endswith("_s")]].astype("float64")
+        return (durations < -CLOCK_S).any(axis="columns")
+
+    return broken
+
+
+def _cold_start_too_short(tables: Tables) -> pd.Series[bool]:
+    rows = tables["invocations"]
+    return rows["is_cold"].eq(True) & (rows["init_s"] > rows["cold_start_s"] + _BIRTH_S + CLOCK_S)
+
+
+def _cpu_falls(tables: Tables) -> pd.Series[bool]:
+    """Return the samples with fewer CPU seconds of a role than before; a run that is resumed counts anew."""
+    samples, runs = tables["samples"], tables["runs"].set_index("run_id")
+    ordered = samples.sort_values("sampled_at", kind="stable")
+    step = ordered.groupby(["run_id", "source", "role"], dropna=False)["cpu_s"].diff().reindex(samples.index)
+    return (step < -_BIRTH_S) & samples["run_id"].map(runs["resumes"].fillna(0) == 0).eq(True)
+
+
 def _weights_differ(tables: Tables) -> pd.Series[bool]:
     runs = tables["runs"]
     last = tables["rounds"].sort_values("server_round").groupby("run_id")["weights_sha256"].last()
@@ -149,6 +179,12 @@ RULES = (
     Rule("rounds are numbered 1, 2, 3 and so on", "runs", _rounds_missing),
     Rule("learning_s is the sum of the rounds", "runs", _learning_differs),
     Rule("set-up, rounds and teardown fit into wall_s", "runs", _parts_too_long),
+    Rule(
+        f"set-up, rounds and teardown make up wall_s, but for {GAP_SHARE:.0%} between the rounds",
+        "runs",
+        _parts_too_short,
+    ),
+    Rule("no duration of a run is negative", "runs", _negative("runs")),
     Rule("the final weights are those of the last round", "runs", _weights_differ),
     Rule(f"the roles' CPU seconds add up to cpu_s within {CPU_SHARE:.0%}", "runs", _cpu_not_sampled),
     Rule("a round is written once", "rounds", _repeated("rounds", ["run_id", "server_round"])),
@@ -161,6 +197,9 @@ RULES = (
     ),
     Rule("stragglers of a round have their rows, discarded, unless a kill lost some", "rounds", _stragglers_differ),
     Rule("cpu_s of a round is the sum over its invocations", "rounds", _cpu_differs),
+    Rule("no duration of an attempt is negative", "invocations", _negative("invocations")),
+    Rule("a cold start lasts at least its init_s", "invocations", _cold_start_too_short),
+    Rule("the CPU seconds of a role never fall", "samples", _cpu_falls),
     Rule("an attempt is written once", "invocations", _repeated("invocations", _ATTEMPT)),
     Rule("function_s <= provider_s", "invocations", _longer("function_s", "provider_s")),
     Rule("provider_s <= client_s", "invocations", _longer("provider_s", "client_s")),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from machine import clocks
 from serverless.emulator.containers.cpu_shares import CpuEnforcer
 from serverless.emulator.containers.memory_limits import MemoryEnforcer
 from serverless.emulator.containers.workload import Workload
@@ -49,6 +50,7 @@ class ContainerHost:
             "HOME": str(home),
             "TMPDIR": str(home),
             "PYTHONIOENCODING": "utf-8",
+            clocks.VARIABLE: clocks.name(),
             "FL_PROCESS_ROLE": action.path.rstrip("-0123456789"),  # functions of one kind, numbered, are one role
             "__OW_API_HOST": self.api_host,
             **self.settings.container_env,

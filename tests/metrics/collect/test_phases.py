@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from machine import clocks
 from metrics.collect.phases import PHASES, UNATTRIBUTED, RoundClock, RoundTimes, share
 from metrics.collect.probe import Span, WorkReport
 from metrics.collect.row_types import RoundRow
@@ -16,7 +17,7 @@ seconds = st.integers(0, 100_000).map(lambda milliseconds: milliseconds / 1000) 
 
 
 def work(started_at: float, ended_at: float, *spans: Span) -> WorkReport:
-    return WorkReport(started_at, ended_at, spans, 0.0, 0, "VmHWM", 1, False)
+    return WorkReport(started_at, ended_at, spans, 0.0, 0, "VmHWM", 1, False, clock=clocks.name())
 
 
 @st.composite
@@ -75,6 +76,17 @@ def test_idle_before_names_only_the_time_before_the_first_worker() -> None:
 def test_the_cold_start_before_a_work_counts_from_the_dispatch() -> None:
     parts = share(0.0, 6.0, [work(4, 6, Span("cold_start", -3, 4), Span("train", 4, 6))], sent_at=0.0)
     assert parts == pytest.approx({"cold_start": 4, "train": 2})
+
+
+@pytest.mark.parametrize("skew", [-3600.0, -2.0, 0.5, 2.0])
+def test_of_a_worker_on_another_machine_only_durations_count(skew: float) -> None:
+    """Its cold start keeps its length, and what else the call took is a wait: the clocks are not compared."""
+    here = work(1.5, 4.5, Span("cold_start", 0.0, 1.5), Span("train", 1.5, 4.5))
+    spans = tuple(Span(span.phase, span.start + skew, span.end + skew) for span in here.spans)
+    there = replace(here, started_at=1.5 + skew, ended_at=4.5 + skew, spans=spans, clock="another:1.0")
+    seen = there.by_our_clock(sent_at=0.0, answered_at=5.0)
+    assert share(0.0, 5.0, [seen], sent_at=0.0) == pytest.approx({"wait": 0.5, "cold_start": 1.5, "train": 3.0})
+    assert here.by_our_clock(sent_at=0.0, answered_at=5.0) is here
 
 
 @pytest.mark.parametrize("skew", [-1000.0, 1000.0])

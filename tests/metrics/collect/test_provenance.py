@@ -107,6 +107,14 @@ def test_commit_and_dirty_follow_the_repository(tmp_path):
     assert collect_provenance(tmp_path).dirty is False  # an experiment's own rows are no other code
 
 
+def test_an_archive_unpacked_inside_somebodys_repository_has_no_commit(tmp_path):
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "theirs")
+    (tmp_path / "unpacked").mkdir()
+    inside = collect_provenance(tmp_path / "unpacked")
+    assert (inside.commit, inside.dirty) == (None, None)
+
+
 def test_outside_a_repository_the_commit_is_unknown(tmp_path):
     outside = collect_provenance(tmp_path)
     assert (outside.commit, outside.dirty) == (None, None)
