@@ -212,13 +212,12 @@ def test_the_image_is_built_on_any_base_that_is_named(tmp_path):
     stub(tmp_path, "docker", "[[ $1 != image ]]")  # there is no such image yet
     build = str(ROOT / "scripts" / "runtime" / "build.sh")
     environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "LOCK": str(tmp_path / "lock")}
-    tags = [
-        subprocess.run(
-            [build, "--print-tag"], env=environment | base, capture_output=True, text=True, check=True
-        ).stdout
-        for base in ({}, {"BASE": "python-of-mine:1"}, {"BASE": "python-of-mine:2"})
-    ]
-    assert len(set(tags)) == 3
+
+    def tag(**base):
+        return subprocess.run([build, "--print-tag"], env=environment | base, capture_output=True, check=True).stdout
+
+    mine = tag(BASE="python-of-mine:1")
+    assert len({tag(), mine, tag(BASE="python-of-mine:2")}) == 3
     subprocess.run([build], env=environment | {"BASE": "python-of-mine:1"}, capture_output=True, check=True)
     (built,) = (call for call in (tmp_path / "calls").read_text().splitlines() if call.startswith("docker build"))
     assert "--build-arg BASE=python-of-mine:1" in built
