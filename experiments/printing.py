@@ -12,7 +12,11 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from typing import Any, TextIO, cast
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 UNSEEN = 1  # exit code of a command that succeeded, but could not print
 _PLAIN = "plain signs"  # the error handler of our streams
@@ -84,6 +88,14 @@ class Printed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print a message: on a terminal in lines that end between words, so that paths stay whole; elsewhere as it is."""
+    width = console.width if console.is_terminal else sys.maxsize
+    for line in text.splitlines():
+        broken = wrap(line, width, drop_whitespace=True, break_long_words=False, break_on_hyphens=False)
+        console.print("\n".join(broken), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

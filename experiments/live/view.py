@@ -14,6 +14,7 @@ from rich.live import Live
 from experiments.config.plan import RunPlan
 from experiments.live.progress import KEPT, RUNNING, RunProgress
 from experiments.live.progress_table import render, sentence
+from experiments.printing import say
 from experiments.runs.announcements import Event, Stopping
 from metrics.collect.row_types import RunRow
 from metrics.report.ink import WARN
@@ -49,7 +50,7 @@ class View(ABC):
     def note(self, *lines: str) -> None:
         """Print lines above the runs."""
         for line in lines:
-            self.console.print(line, style=WARN, markup=False, highlight=False, soft_wrap=True)
+            say(self.console, line, WARN)
 
     @abstractmethod
     def _show(self, run: RunProgress) -> None:

@@ -164,8 +164,9 @@ def _make(
 def title(config: ExperimentConfig) -> str:
     """Describe in one line what is learnt."""
     goal = "" if config.target_accuracy is None else f" or accuracy {config.target_accuracy}"
+    epochs = "1 epoch" if config.local_epochs == 1 else f"{config.local_epochs} epochs"
     return (
         f"{config.experiment}: {config.model.name}, {config.optimizer.name} {config.optimizer.learning_rate:g}, "
-        f"{config.clients_per_round} of {config.clients} clients a round, {config.local_epochs} epochs of batch "
+        f"{config.clients_per_round} of {config.clients} clients a round, {epochs} of batch "
         f"{config.batch_size}, {config.partition.scheme}, to round {config.rounds}{goal}"
     )

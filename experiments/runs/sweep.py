@@ -13,6 +13,7 @@ from rich.console import Console
 
 from experiments.config.compose import Cell
 from experiments.config.errors import ConfigError, disk_problem
+from experiments.printing import say
 from experiments.runs.cell import CellResult, check_runs, run_cell
 from experiments.runs.results_folder import locked
 from experiments.runs.sweep_file import Ledger
@@ -146,7 +147,7 @@ def _sum_up(cells: Sequence[Cell], ended: Sequence[_Ended], console: Console) ->
             if one.result is not None:
                 report_failures(one.cell.out, one.result, console)
             else:
-                console.print(f"  {one.error}", style=f"bold {BAD}", markup=False, soft_wrap=True)
+                say(console, f"  {one.error}", f"bold {BAD}")
                 if (one.cell.out / CELL_LOG).exists():
                     print_log(one.cell.out / CELL_LOG, console)
     for cell in cells[len(ended) :]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from experiments.config.errors import disk_problem
 from experiments.config.prices import price_folder
 from experiments.config.schema import ExperimentConfig
+from experiments.printing import say
 from experiments.runs.cell import CellResult
 from experiments.runs.run_files import LOG
 from metrics.collect.row_files import RUNS
@@ -29,8 +30,8 @@ def finish_cell(out: Path, result: CellResult, console: Console, config: Experim
     is_told = True
     if result.signal_number is not None:
         rounds = sum(row.rounds for row in result.rows.values())
-        console.print(f"stopped: the {rounds} finished rounds are in the tables in {out}", style=WARN, markup=False)
-        console.print("the same command continues after them", style=WARN, markup=False)
+        say(console, f"stopped: the {rounds} finished rounds are in the tables in {out}", WARN)
+        say(console, "the same command continues after them", WARN)
     elif any(row.rounds for row in result.rows.values()):
         is_told = conclude(out, console, config)
         if result.trackers is not None:
@@ -54,7 +55,7 @@ def conclude(out: Path, console: Console, config: ExperimentConfig) -> bool:
     failed: list[Exception] = []
     try:
         for line in price_folder(out, config):
-            console.print(line, style=WARN, markup=False)
+            say(console, line, WARN)
     except OSError as error:
         failed.append(error)
     command = shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]])
@@ -65,18 +66,18 @@ def conclude(out: Path, console: Console, config: ExperimentConfig) -> bool:
         else:  # a mistake of ours: where it is helps whoever mends it
             said = f"{type(problem).__name__}: {problem}"
             traceback.print_exception(problem)
-        console.print(said, style=f"bold {BAD}", markup=False, soft_wrap=True)
+        say(console, said, f"bold {BAD}")
     return not failed
 
 
 def report_failures(out: Path, result: CellResult, console: Console) -> None:
     """Print how runs failed, with the traceback from their logs; of a stopped run, only that it was stopped."""
     for line in result.errors:
-        console.print(line, style=f"bold {BAD}", markup=False, soft_wrap=True)
+        say(console, line, f"bold {BAD}")
     for row in result.failed:
         label = f"{row.backend} seed {row.seed} {row.status} after {row.rounds} rounds: {row.error}"
         style = WARN if row.status == "interrupted" else f"bold {BAD}"
-        console.print(label, style=style, markup=False, soft_wrap=True)
+        say(console, label, style)
         if row.status != "interrupted":
             print_log(out / RUNS / row.run_id / LOG, console)
 

@@ -1,11 +1,15 @@
 """A command whose output is full, closed or of another alphabet does its work, and says that not all was seen."""
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from experiments.printing import say
 
 SCRIPT = """
 import sys
@@ -65,3 +69,17 @@ def test_signs_that_the_terminal_does_not_have_are_replaced(tmp_path, encoding, 
     done = subprocess.run(command(tmp_path / "w"), capture_output=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode(encoding).splitlines() == [line] * 3
+
+
+@pytest.mark.parametrize(("terminal", "lines"), [(True, 3), (False, 1)])
+def test_a_message_is_broken_between_words_on_a_terminal_and_nowhere_else(terminal, lines):
+    path = "/" + 9 * "a_long_folder/"
+    text = (
+        f"Ray did not start within 30 s, which is a limit of its own: run it again with flower=deployment, see {path}"
+    )
+    console = Console(file=io.StringIO(), width=80, force_terminal=terminal)
+    say(console, text, "bold")
+    printed = console.file.getvalue().replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()
+    assert [line.strip() for line in printed][-1].endswith(path)
+    assert " ".join(line.strip() for line in printed) == text
+    assert len(printed) == lines

@@ -143,6 +143,12 @@ def test_it_is_readable_on_a_phone_and_on_a_desk_by_day_and_by_night(
 ) -> None:
     look(browser, report, width, scheme)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width  # only tables scroll
+    edges = browser.execute_script(
+        "return [...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+        ".map(e => [Math.round(e.getBoundingClientRect().right), getComputedStyle(e).maskImage != 'none'])"
+    )
+    assert len(edges) > 5
+    assert width > 390 or edges == [[width, True]] * len(edges)  # on a phone one sees that there is more
     paper, ink, text = browser.execute_script(
         "const of = (e, name) => getComputedStyle(e)[name]; return [of(document.body, 'backgroundColor'), "
         "of(document.body, 'color'), of(document.querySelector('figure svg'), 'fill')]"
