@@ -94,6 +94,19 @@ def test_architecture_names_files_that_exist():
     assert all(f"<b>{package}</b>" in text(page) for package in PACKAGES)
 
 
+@pytest.mark.parametrize("page", [ROOT / "docs/desk.md", ROOT / "docs/security.md"], ids=lambda page: page.name)
+def test_each_test_that_a_page_names_is_there(page):
+    named = re.findall(r"`([\w/]*test_\w+\.py)(?:::(test_\w+))?`", text(page))
+    assert len(named) > 10
+    files = [(path.relative_to(ROOT).as_posix(), text(path)) for path in ROOT.glob("tests/**/test_*.py")]
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not any(f"/{path}".endswith(f"/{file}") and f"def {test}" in content for path, content in files)
+    ]
+    assert missing == []
+
+
 @pytest.mark.parametrize("package", ["metrics", "serverless"])
 def test_the_drawing_shows_the_order_that_import_linter_checks(package):
     contracts = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
