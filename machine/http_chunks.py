@@ -19,6 +19,14 @@ _SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _LENGTH = re.compile(r"[0-9]{1,12}")
 
 
+class BadBody(ValueError):  # noqa: N818 - reads as the fact that it states
+    """A body that is not taken; ``status`` is what HTTP says of it: 400, 408 (too slow) or 413 (too large)."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def read_body(
     headers: Message, stream: BufferedIOBase, most_bytes: int = MOST_BYTES, within_s: float = WITHIN_S
 ) -> Iterator[bytes]:
@@ -32,24 +40,31 @@ def read_body(
 
     Raises
     ------
-    ValueError
-        If the size of a chunk, or the length, is no number or too large, or the body ends before it is whole.
-    TimeoutError
-        If the body is not whole in time.
+    BadBody
+        If the size of a chunk, or the length, is no number or too large, the body ends before it is whole, or is not
+        whole in time.
     """
+    try:
+        yield from _pieces(headers, stream, most_bytes, within_s)
+    except OSError as error:  # a time-out of the socket is one
+        late = isinstance(error, TimeoutError)
+        raise BadBody(408 if late else 400, "the body stops before it is whole") from error
+
+
+def _pieces(headers: Message, stream: BufferedIOBase, most_bytes: int, within_s: float) -> Iterator[bytes]:
     give_up_at = time.monotonic() + within_s
     left = most_bytes
     for size in _sizes(headers, stream):
         left -= size
         if left < 0:
-            raise ValueError(f"the body is larger than {most_bytes} bytes")
+            raise BadBody(413, f"the body is larger than {most_bytes} bytes")
         missing = size
         while missing:
             if time.monotonic() > give_up_at:
-                raise TimeoutError(f"the body is not whole after {within_s:g} s")
+                raise BadBody(408, f"the body is not whole after {within_s:g} s")
             piece = stream.read1(min(missing, _PIECE_BYTES))
             if not piece:
-                raise ValueError("the body ends before it is whole")
+                raise BadBody(400, "the body ends before it is whole")
             missing -= len(piece)
             yield piece
 
@@ -59,7 +74,7 @@ def _sizes(headers: Message, stream: BufferedIOBase) -> Iterator[int]:
     if "chunked" not in headers.get("Transfer-Encoding", "").lower():
         length = headers.get("Content-Length", "0").strip()
         if not _LENGTH.fullmatch(length):
-            raise ValueError("Content-Length is no number of bytes")
+            raise BadBody(400, "Content-Length is no number of bytes")
         yield int(length)
         return
     while size := _chunk_size(stream.readline(_LONGEST_LINE)):
@@ -68,11 +83,11 @@ def _sizes(headers: Message, stream: BufferedIOBase) -> Iterator[int]:
     for _ in range(100):  # trailers
         if stream.readline(_LONGEST_LINE) in (b"\r\n", b"\n", b""):
             return
-    raise ValueError("there are too many trailers")
+    raise BadBody(400, "there are too many trailers")
 
 
 def _chunk_size(line: bytes) -> int:
     size = line.partition(b";")[0].strip()
     if not _SIZE.fullmatch(size):
-        raise ValueError("the size of a chunk is no number")
+        raise BadBody(400, "the size of a chunk is no number")
     return int(size, 16)

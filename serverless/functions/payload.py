@@ -31,6 +31,8 @@ def unpack_images(data: bytes) -> Images:
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            if sum(entry.file_size for entry in arrays.zip.infolist()) > len(data):
+                raise ValueError("it unpacks to more than it is: images are not compressed")
             images, labels = arrays["images"], arrays["labels"]
     except Exception as error:  # NumPy and zipfile pass on those of a dozen modules
         raise CorruptData(f"{len(data)} bytes are not whole images and labels: {error}") from error

@@ -21,6 +21,7 @@ from task.images.idx import DataError, decode
 
 Arrays = dict[str, NDArray[np.uint8]]
 SHAPE = (28, 28)  # of an image
+MOST_UNPACKED_BYTES = 1 << 30  # of one file
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def read_npz(data: bytes, where: str, parts: Sequence[Part]) -> Arrays:
     """Read an ``.npz`` of Keras from its bytes; raises :class:`DataError` if it is something else."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if sum(entry.file_size for entry in archive.zip.infolist()) > MOST_UNPACKED_BYTES:
+                raise ValueError(f"it unpacks to more than {MOST_UNPACKED_BYTES} bytes")
             arrays = {part.name: archive[part.npz_key] for part in parts}
             if not all(isinstance(array, np.ndarray) for array in arrays.values()):  # what is no .npy comes as bytes
                 raise ValueError("an entry is no array")
@@ -95,7 +98,11 @@ def _contents(path: Path) -> bytes | mmap.mmap:
     """Map a plain file, so that the processes of a run share one copy in memory; unpack a gzipped one."""
     try:
         if path.suffix == ".gz":
-            return gzip.decompress(path.read_bytes())
+            with gzip.open(path) as packed:
+                data = packed.read(MOST_UNPACKED_BYTES + 1)
+            if len(data) > MOST_UNPACKED_BYTES:
+                raise DataError(f"{path}: unpacks to more than {MOST_UNPACKED_BYTES} bytes")
+            return data
         if path.stat().st_size == 0:  # nothing to map
             return b""
         with path.open("rb") as file:

@@ -1,6 +1,7 @@
 """What is unpacked stays where it belongs, and nothing that is read can run."""
 
 import base64
+import gzip
 import io
 import os
 import re
@@ -17,6 +18,7 @@ from serverless.emulator.containers import action_proxy, http_container
 from serverless.emulator.launcher import start_emulator
 from serverless.emulator.settings import EmulatorSettings
 from serverless.functions.payload import CorruptData, unpack_images
+from task.images import files
 from task.images.files import read_npz
 from task.images.idx import DataError
 from task.mnist import MNIST
@@ -72,6 +74,48 @@ def test_a_zip_that_cannot_be_unpacked_is_refused_and_not_an_error_of_the_server
     code = {"code": base64.b64encode(unreadable(kind)).decode(), "binary": True}
     status, answer = action_proxy.ActionProxy().init({"value": code})
     assert (status, answer["error"][:31]) == (502, "The action failed to generate o")
+
+
+def bomb(size, entries=1, told=None):
+    """A zip of so many zeros; ``told``: the size that it says instead."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("__main__.py", MAIN)
+        for number in range(entries):
+            archive.writestr(f"{number}", bytes(size))
+    data = buffer.getvalue()
+    return data if told is None else data.replace(size.to_bytes(4, "little"), told.to_bytes(4, "little"))
+
+
+@pytest.mark.parametrize("zipped", [bomb(10**6), bomb(10**5, 10), bomb(0, 200), bomb(10**6, told=10)])
+def test_a_small_zip_does_not_become_a_large_folder(zipped, tmp_path, monkeypatch):
+    for module in (action_proxy, http_container):
+        monkeypatch.setattr(module, "MOST_UNPACKED_BYTES", 5 * 10**5)
+        monkeypatch.setattr(module, "MOST_ENTRIES", 100)
+    with pytest.raises(ValueError, match=r"unpacks to more than|can be unpacked"):
+        http_container.unpack(zipped, tmp_path / "other", "__main__.py")
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    status, _ = action_proxy.ActionProxy().init({"value": {"code": base64.b64encode(zipped).decode(), "binary": True}})
+    assert status == 502
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 5 * 10**5
+
+
+def test_nor_images_large_arrays(tmp_path, monkeypatch):
+    """Those of a client are not compressed at all; a file of the user's has a bound."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=np.zeros((1000, 28, 28), np.uint8), labels=np.zeros(1000, np.uint8))
+    with pytest.raises(CorruptData, match="unpacks to more"):
+        unpack_images(buffer.getvalue())
+    monkeypatch.setattr(files, "MOST_UNPACKED_BYTES", 10**6)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{part.npz_key: np.zeros(10**6, np.uint8) for part in MNIST.parts})
+    with pytest.raises(DataError, match="unpacks to more"):
+        read_npz(buffer.getvalue(), "here", MNIST.parts)
+    (tmp_path / f"{MNIST.parts[0].idx_file}.gz").write_bytes(gzip.compress(bytes(2 * 10**6)))
+    with pytest.raises(DataError, match="unpacks to more"):
+        MNIST.read(tmp_path)
 
 
 def test_a_link_in_a_zip_does_not_become_one(tmp_path, monkeypatch):

@@ -30,6 +30,9 @@ from types import ModuleType
 from typing import Any
 
 END_OF_ACTIVATION = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
+MOST_UNPACKED_BYTES, MOST_ENTRIES = 512 << 20, 20_000  # of a function's zip
+MOST_BODY_BYTES = 256 << 20  # of a request: the code comes in one
+_BODY_WITHIN_S = 60.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 TOKEN_HEADER = "X-Container-Token"  # noqa: S105 - as in machine.handover, which is not in the image
 Answer = tuple[int, Any]
@@ -91,6 +94,9 @@ def _write_source(code: str, *, binary: bool) -> Path:
         for name in archive.namelist():
             if not (folder / name).resolve().is_relative_to(folder.resolve()):
                 raise ValueError(f"zip entry {name!r} lies outside the action's folder")
+        entries = archive.infolist()  # no more is written of an entry than the size that it says
+        if sum(entry.file_size for entry in entries) > MOST_UNPACKED_BYTES or len(entries) > MOST_ENTRIES:
+            raise ValueError(f"the zip unpacks to more than {MOST_UNPACKED_BYTES} bytes or {MOST_ENTRIES} files")
         archive.extractall(folder)
     source = folder / "__main__.py"
     if not source.is_file():
@@ -124,9 +130,13 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the body is left unread
             self.send_error(403)
             return
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         handler = {"/init": self.proxy.init, "/run": self.proxy.run}.get(self.path)
-        status, answer = handler(json.loads(body)) if handler else (404, {"error": "not found"})
+        request = self._request()
+        if isinstance(request, tuple):
+            self.close_connection = True  # what is left of it is no request
+            status, answer = request
+        else:
+            status, answer = handler(request) if handler else (404, {"error": "not found"})
         try:
             data = json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError):
@@ -139,6 +149,26 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    def _request(self) -> dict[str, Any] | Answer:
+        """Return the request's JSON object, or the answer to a body that is none."""
+        length = self.headers.get("Content-Length", "0").strip()
+        if not (length.isascii() and length.isdecimal()) or "Transfer-Encoding" in self.headers:
+            return 400, {"error": "Content-Length is no number of bytes"}
+        if len(length) > 12 or int(length) > MOST_BODY_BYTES:
+            return 413, {"error": f"the body is larger than {MOST_BODY_BYTES} bytes"}
+        try:
+            self.connection.settimeout(_BODY_WITHIN_S)
+            value = json.loads(self.rfile.read(int(length)))
+        except TimeoutError:
+            return 408, {"error": "the body stops before it is whole"}
+        except (ValueError, RecursionError, OSError):
+            value = None
+        finally:
+            self.connection.settimeout(None)
+        if isinstance(value, dict) and isinstance(value.get("value", {}), dict):
+            return value
+        return 400, {"error": "the body is no JSON object with an object as its value"}
 
     def log_message(self, *_: object) -> None:
         """Keep requests out of the function's logs."""

@@ -24,6 +24,7 @@ _NOT_FORWARDED = frozenset({"host", "connection", "keep-alive", "te", "trailer",
 _NOT_SENT_ON = _NOT_FORWARDED | {"authorization", TOKEN_HEADER.lower()}  # keys are for the server, not for functions
 _SET_ANEW = _NOT_FORWARDED | {"content-length", "content-encoding", "date", "server"}
 LOG_BYTES = 1 << 16  # of a container's output, kept until its next request, for the server's own log
+MOST_UNPACKED_BYTES, MOST_ENTRIES = 512 << 20, 20_000  # of a function's zip; Google's limit is 500 MB
 _PIECE_BYTES = 1 << 16
 
 
@@ -164,6 +165,9 @@ def unpack(code: bytes, folder: Path, needed: str) -> None:
             for name in archive.namelist():
                 if not (folder / name).resolve().is_relative_to(folder.resolve()):
                     raise ValueError(f"zip entry {name!r} lies outside the function's folder")
+            entries = archive.infolist()  # no more is written of an entry than the size that it says
+            if sum(entry.file_size for entry in entries) > MOST_UNPACKED_BYTES or len(entries) > MOST_ENTRIES:
+                raise ValueError(f"the zip unpacks to more than {MOST_UNPACKED_BYTES} bytes or {MOST_ENTRIES} files")
             if needed not in archive.namelist():
                 raise ValueError(f"the zip does not include {needed}")
             archive.extractall(folder)

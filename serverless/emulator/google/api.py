@@ -14,7 +14,7 @@ from aiohttp import web
 from machine.json_values import read_json
 from serverless.emulator.front import refuse_what_pages_send
 from serverless.emulator.google.functions import Functions, GoogleError
-from serverless.emulator.rest import Handler, forwarded, reply, whole
+from serverless.emulator.rest import Handler, forwarded, received, reply, whole
 from serverless.emulator.settings import MIB
 from serverless.emulator.shared import Shared
 
@@ -79,7 +79,7 @@ def _error(code: int, status: str, message: str) -> web.Response:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        value = read_json(await request.read())
+        value = read_json(await received(request))
     except ValueError as error:
         raise GoogleError("INVALID_ARGUMENT", f"Invalid JSON payload received. {error}") from error
     if not isinstance(value, dict):
@@ -101,7 +101,7 @@ async def _upload(request: web.Request) -> web.Response:
     functions, token = request.app[FUNCTIONS], request.match_info["token"]
     if not as_signed or not functions.may_upload(token):
         return web.Response(status=403)  # the body is left unread
-    functions.upload(token, await request.read())
+    functions.upload(token, await received(request))
     return web.Response()
 
 

@@ -21,7 +21,7 @@ from serverless.emulator.containers.http_container import Request
 from serverless.emulator.front import refuse_what_pages_send
 from serverless.emulator.openfaas.functions import NAMESPACE, Functions
 from serverless.emulator.openfaas.queue import CALL_ID, Queue
-from serverless.emulator.rest import ApiError, Handler, forwarded, reply
+from serverless.emulator.rest import ApiError, Handler, forwarded, received, reply
 from serverless.emulator.settings import MIB
 from serverless.emulator.shared import Shared
 
@@ -110,7 +110,7 @@ async def _delete(request: web.Request) -> web.Response:
 
 async def _push(request: web.Request) -> web.Response:
     """Take an image's code: it stands for a registry and is no part of OpenFaaS's API."""
-    digest, code = request.match_info["digest"], await request.read()
+    digest, code = request.match_info["digest"], await received(request)
     if hashlib.sha256(code).hexdigest() != digest:
         raise ApiError(400, "the code's SHA-256 is another one")
     request.app[FUNCTIONS].add_image(digest, code)
@@ -119,7 +119,7 @@ async def _push(request: web.Request) -> web.Response:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        value = read_json(await request.read())
+        value = read_json(await received(request))
     except ValueError as error:
         raise ApiError(400, f"failed to unmarshal request: {error}") from error
     if not isinstance(value, dict):

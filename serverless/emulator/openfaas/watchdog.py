@@ -29,11 +29,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from machine.handover import TOKEN_HEADER, Guarded, piped
-from machine.http_chunks import read_body
+from machine.http_chunks import WITHIN_S, BadBody, read_body
 from machine.tether import tethered, tie
 from serverless.emulator.openfaas.watchdog_config import Config, duration_s
 
 UPSTREAM_TOKEN = {"fl_upstream_token": "stdin"}  # tells the function where its token is; real watchdogs have none
+Answer = tuple[int, bytes, Mapping[str, str]]  # status, body and headers
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"}
 
 
@@ -107,7 +108,7 @@ class _Handler(Guarded, BaseHTTPRequestHandler):
         elif self.watchdog.is_full:
             self._answer(429)
         elif self.watchdog.config.ready_path:
-            self._pass_on(self.watchdog.config.ready_path, b"")
+            self._answer(*self._asked(self.watchdog.config.ready_path, b""))
         else:
             self._answer(200)
 
@@ -121,9 +122,15 @@ class _Handler(Guarded, BaseHTTPRequestHandler):
             self.close_connection = True  # the body is left unread
             return
         try:
-            self._pass_on(self.path, self._body())
+            self.connection.settimeout(WITHIN_S)  # of a sender that says nothing
+            answer = self._asked(self.path, self._body())
+        except BadBody as error:
+            self.close_connection = True  # what is left of it is no request
+            answer = error.status, f"{error}\n".encode(), {"Content-Type": "text/plain"}
         finally:
-            self.watchdog.leave()
+            self.connection.settimeout(None)  # the server's connections rest between requests
+            self.watchdog.leave()  # first: whoever has its answer may ask again
+        self._answer(*answer)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _invoke  # noqa: N815
 
@@ -131,8 +138,14 @@ class _Handler(Guarded, BaseHTTPRequestHandler):
         pieces = read_body(self.headers, self.rfile)
         return b"".join(pieces) if self.watchdog.config.buffers_body else pieces
 
-    def _pass_on(self, path: str, body: bytes | Iterator[bytes]) -> None:
-        """Ask the function; a total of ``exec_timeout`` (or less, by ``X-Timeout``) for its whole answer."""
+    def _asked(self, path: str, body: bytes | Iterator[bytes]) -> Answer:
+        """Ask the function; a total of ``exec_timeout`` (or less, by ``X-Timeout``) for its whole answer.
+
+        Raises
+        ------
+        machine.http_chunks.BadBody
+            If the body of the request is not to be had.
+        """
         started_at = time.monotonic()
         longest_s = self.watchdog.config.exec_timeout_s
         limit_s = min(duration_s(self.headers.get("X-Timeout", ""), longest_s), longest_s) or None
@@ -154,7 +167,7 @@ class _Handler(Guarded, BaseHTTPRequestHandler):
             status, data, told = 500, b"", {"X-OpenFaaS-Internal": "of-watchdog"}
         finally:
             connection.close()
-        self._answer(status, data, {**told, "X-Duration-Seconds": f"{time.monotonic() - started_at:f}"})
+        return status, data, {**told, "X-Duration-Seconds": f"{time.monotonic() - started_at:f}"}
 
     def _answer(self, status: int, data: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         self.send_response_only(status)

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from machine.handover import Guarded
-from machine.http_chunks import read_body
+from machine.http_chunks import WITHIN_S, BadBody, read_body
 from machine.json_values import read_json
 
 Function = Callable[[dict[str, Any]], dict[str, Any]]
@@ -32,6 +32,7 @@ TOKEN_VARIABLE = "fl_upstream_token"  # noqa: S105 - its name
 class _Handler(Guarded, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body leave in one piece
+    timeout = WITHIN_S  # of a sender that says nothing
     function: Function
 
     def do_GET(self) -> None:
@@ -45,8 +46,9 @@ class _Handler(Guarded, BaseHTTPRequestHandler):
             params = read_json(b"".join(read_body(self.headers, self.rfile)))
             if not isinstance(params, dict):
                 raise ValueError("an object is expected")
-        except (ValueError, TimeoutError) as error:
-            self._answer(400, {"error": f"the request is no JSON object: {error}"})
+        except ValueError as error:
+            status = error.status if isinstance(error, BadBody) else 400
+            self._answer(status, {"error": f"the request is no JSON object: {error}"})
             return
         try:
             result = type(self).function(params)

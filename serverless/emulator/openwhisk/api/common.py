@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
 from machine.json_values import read_json
+from serverless.emulator import rest
 from serverless.emulator.openwhisk import messages
 from serverless.emulator.openwhisk.controller import Controller
 from serverless.emulator.openwhisk.entities import NAMESPACE
@@ -80,9 +80,8 @@ async def received(request: web.Request) -> bytes:
         408 if it has not arrived within the time for it.
     """
     try:
-        async with asyncio.timeout(request.app[CONTROLLER].settings.request_timeout_s):
-            return await request.read()
-    except TimeoutError:
+        return await rest.received(request, request.app[CONTROLLER].settings.request_timeout_s)
+    except web.HTTPRequestTimeout:
         raise ApiError(408, messages.REQUEST_TIMEOUT) from None
 
 
