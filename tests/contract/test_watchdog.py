@@ -1,6 +1,7 @@
 """The watchdog by itself: of-watchdog's contract in its mode ``http``."""
 
 import http.client
+import io
 import json
 import os
 import socket
@@ -9,16 +10,19 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from email.message import Message
+from unittest.mock import Mock
 
 import pytest
 
 from machine.handover import TOKEN_HEADER, piped
 from machine.loopback import reserved_port
+from serverless.emulator.openfaas.watchdog import Watchdog, _Handler
 from serverless.emulator.openfaas.watchdog_config import Config, duration_s
 
 FUNCTION = """
 import json, os, sys, time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -31,6 +35,7 @@ class Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         text = body.decode()
         time.sleep(float(text) if text.replace(".", "").isdecimal() else 0)
+        while text.startswith("/") and not os.path.exists(text): time.sleep(0.01)
         if text == "exit": os._exit(4)
         self.answer({"body": text, "chunked": chunked, "call": self.headers.get("X-Call-Id"), "path": self.path})
     def do_GET(self):
@@ -39,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         data = json.dumps(value).encode()
         self.send_response(203); self.send_header("X-Mine", "yes"); self.send_header("Content-Length", str(len(data)))
         self.send_header("Connection", "close"); self.end_headers(); self.wfile.write(data)
-HTTPServer(("127.0.0.1", urlsplit(os.environ["http_upstream_url"]).port), Handler).serve_forever()
+ThreadingHTTPServer(("127.0.0.1", urlsplit(os.environ["http_upstream_url"]).port), Handler).serve_forever()
 """
 
 
@@ -126,8 +131,8 @@ def test_exec_timeout_ends_the_wait_with_504_and_a_caller_may_ask_for_less(tmp_p
 def test_more_than_max_inflight_are_refused_at_once_and_readiness_says_so(tmp_path):
     with watchdog(tmp_path, max_inflight="1") as (ask, _):
         until_ready(ask)
-        seen = []
-        busy = threading.Thread(target=lambda: seen.append(ask("POST", "/", b"2")[0]))
+        seen, enough = [], tmp_path / "enough"  # until this file is there, the function is busy
+        busy = threading.Thread(target=lambda: seen.append(ask("POST", "/", str(enough).encode())[0]))
         busy.start()
         deadline = time.monotonic() + 10
         while ask("GET", "/_/ready")[0] != 429:
@@ -136,9 +141,28 @@ def test_more_than_max_inflight_are_refused_at_once_and_readiness_says_so(tmp_pa
         assert (status, data) == (429, b"Concurrent request limit exceeded. Max concurrent requests: 1\n")
         assert headers["X-OpenFaaS-Internal"] == "faas-middleware"
         assert ask("GET", "/_/health")[0] == 200
+        enough.touch()
         busy.join()
         assert seen == [203]
         assert ask("POST", "/", b"0")[0] == 203
+
+
+def test_whoever_has_an_answer_may_ask_again():
+    """Else a caller that is quick is refused as one too many, although nothing is under way."""
+
+    class Wire(io.BytesIO):
+        def write(self, data):
+            inflight.append(dog._inflight)
+            return super().write(data)
+
+    inflight, dog = [], Watchdog(Config(fprocess="x", upstream="http://127.0.0.1:9", max_inflight=1))
+    handler = _Handler.__new__(_Handler)
+    handler.watchdog, handler.command, handler.path, handler.request_version = dog, "POST", "/", "HTTP/1.1"
+    handler.requestline, handler.headers, handler.rfile = "POST / HTTP/1.1", Message(), io.BytesIO()
+    handler.connection, handler.wfile = Mock(), Wire()
+    handler.do_POST()
+    assert b" 500 " in handler.wfile.getvalue()  # nothing is at the upstream
+    assert set(inflight) == {0}
 
 
 @pytest.mark.server
