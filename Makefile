@@ -28,7 +28,7 @@ help: ## List the targets
 demo: $(READY) data ## Set up, then compare Flower with OpenWhisk functions on real MNIST (a few minutes)
 	$(BIN)/python -m experiments.run +exp=quickstart
 
-unit: $(READY_DEV) data ## The tests that start no server and no training, and compute for no more than a moment (a minute)
+unit: $(READY_DEV) data ## The tests that start no server and no training, and compute for no more than a moment (2 minutes)
 	$(PYTEST) $(UNIT)
 
 unit-others: $(READY_DEV) data ## The same tests on each of PYTHONS that is on this machine
@@ -39,13 +39,13 @@ unit-others: $(READY_DEV) data ## The same tests on each of PYTHONS that is on t
 	&& $(BIN)/uv pip install --quiet --python $$venv/bin/python --constraint constraints.txt --editable '.[dev]' \
 	&& $$venv/bin/python -m pytest --numprocesses 2 --dist worksteal $(UNIT) $(TESTS) || exit 1; done
 
-test: check data ## Set up, then run `check` and all tests but those that only test-all runs (12 minutes)
+test: check data ## Set up, then run `check` and all tests but those that only test-all runs (17 minutes)
 	$(PYTEST) -m "not (fault or exhaustive)"
 
-test-all: test ## Also faults of every kind, random kills, every platform and every kept figure (40 minutes)
+test-all: test ## Also faults of every kind, random kills, every platform and every kept figure (35 minutes)
 	$(MAKE) rest
 
-rest: $(READY_DEV) data minio mlflow ## What test-all runs and test does not
+rest: $(READY_DEV) data minio mlflow ## What test-all runs and test does not (17 minutes)
 	$(PYTEST) -m "fault or exhaustive"
 
 test-mlflow: $(READY_DEV) data mlflow ## A run in MLflow's own server, read back by its REST API
