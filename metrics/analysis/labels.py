@@ -6,9 +6,8 @@ how it was run. Runs of one cell and seed learn the same; systems differ in what
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -74,7 +73,13 @@ _ADDED = (
 
 _GIVEN = ("workers", "threads_per_client")  # written for every system where not all were given as many
 
-_latest: dict[bytes, pd.DataFrame] = {}  # the table that was labelled last, by its content
+
+class _Labelled(NamedTuple):
+    runs: pd.DataFrame
+    labelled: pd.DataFrame
+
+
+_latest: list[_Labelled] = []  # what was labelled last
 
 FIRST_K = "First k count: functions close a round after so many updates; systems without functions wait for all."
 
@@ -87,11 +92,9 @@ def label_runs(runs: pd.DataFrame) -> pd.DataFrame:
     without functions, whose rounds wait for all clients in any case, has a row in each cell that differs from its own
     in when functions close a round: it is made once, and stands beside all of them.
     """
-    content = pickle.dumps(runs)
-    if content not in _latest:  # each figure asks for the labels of the same table, some of them often
-        _latest.clear()
-        _latest[content] = _label(runs)
-    return _latest[content].copy()
+    if not (_latest and _latest[0].runs.equals(runs)):  # each figure asks for the labels of the same table
+        _latest[:] = [_Labelled(runs.copy(), _label(runs))]
+    return _latest[0].labelled.copy()
 
 
 def _label(runs: pd.DataFrame) -> pd.DataFrame:

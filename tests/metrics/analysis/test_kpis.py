@@ -212,3 +212,12 @@ def test_a_run_without_functions_stands_beside_every_policy_of_functions_that_le
     )
     cells = label_runs(runs).groupby("cell")["run_id"].agg(set)
     assert sorted(map(sorted, cells)) == [["alone"], ["flower", "openwhisk-4"], ["flower", "openwhisk-6"]]
+
+
+def test_a_table_that_was_changed_gets_labels_of_its_own(row_makers):
+    runs = pd.DataFrame([row_makers["runs"]("r", []), row_makers["runs"]("s", [], local_epochs=1)])
+    first = label_runs(runs)
+    first["cell"] = "spoilt"
+    assert list(label_runs(runs)["cell"]) == ["E=1", "E=5"]
+    runs.loc[1, "local_epochs"] = 7
+    assert list(label_runs(runs)["cell"]) == ["E=5", "E=7"]
