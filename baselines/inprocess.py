@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from baselines.inprocess_worker import Answer, train_client, worker
-from baselines.resume_point import rounds_left, start_of
+from baselines.resume_point import noted, rounds_left, start_of
 from machine.clocks import now
 from metrics.collect.phases import RoundClock
 from metrics.collect.probe import Probe
@@ -28,6 +28,7 @@ from task.engines.runtime import ONE_THREAD
 from task.evaluation import Evaluation, evaluate
 from task.job import FederatedJob
 from task.selection import select_clients
+from task.strategies import STRATEGIES
 from task.weights import CorruptWeights, Stamp, Weights, diverged, dumps, read, sha256
 
 
@@ -67,12 +68,14 @@ def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> W
         dataset = load_images(job.data_set, settings.data)
         load_engine(engine_name(job.model))
     point = recorder.resume_point()
-    weights, states = start_of(job, point)
+    weights, state, states = start_of(job, point)
     with recorder.setup(f"start {settings.workers} workers"):
         pool = _start_pool(job, settings)
     with pool:
         for server_round in rounds_left(job, point):
-            weights, evaluation = _round(job, settings.data, server_round, weights, states, dataset, pool, recorder)
+            weights, state, evaluation = _round(
+                job, settings.data, server_round, weights, state, states, dataset, pool, recorder
+            )
             if job.reached(evaluation.test_accuracy):
                 break
     return weights
@@ -83,20 +86,23 @@ def _round(
     data: DataSettings,
     server_round: int,
     weights: Weights,
+    state: Weights,
     states: dict[int, bytes],
     dataset: Images,
     pool: ProcessPoolExecutor,
     recorder: Recorder,
-) -> tuple[Weights, Evaluation]:
+) -> tuple[Weights, Weights, Evaluation]:
     clock = RoundClock()
     with clock.phase("select"):
         clients = select_clients(job, server_round)
     with clock.phase("publish"):
         blob = dumps(weights)
+        shared = dumps(state) if STRATEGIES[job.strategy.name].shares_state else None
 
     sent = now()
     futures = [
-        pool.submit(train_client, job, data, client, server_round, blob, states.get(client)) for client in clients
+        pool.submit(train_client, job, data, client, server_round, blob, states.get(client), shared)
+        for client in clients
     ]
     sent_at = now()
     arrived = {done.answer.client_id: done for done in map(_arrival, as_completed(futures))}
@@ -105,14 +111,15 @@ def _round(
 
     probe = Probe()
     with clock.phase("aggregate"), probe.phase("aggregate"):
-        weights = aggregate(job, server_round, weights, answers)
-        changed = {answer.client_id: state for answer in answers if (state := answer.optimizer_state) is not None}
+        weights, state = aggregate(job, server_round, weights, answers, state)
+        changed = {answer.client_id: kept for answer in answers if (kept := answer.optimizer_state) is not None}
         states.update(changed)
     with clock.phase("evaluate"), probe.phase("evaluate"):
         evaluation = evaluate(job.model, weights, dataset.test_images, dataset.test_labels)
 
     times, work = clock.close(), probe.report()
-    rows = [_client_row(recorder.run_id, server_round, arrived[client], sent, len(blob)) for client in clients]
+    bytes_in = len(blob) + len(shared or b"")
+    rows = [_client_row(recorder.run_id, server_round, arrived[client], sent, bytes_in) for client in clients]
     rows.append(controller_row(recorder.run_id, server_round, work))
     row = round_row(
         times,
@@ -124,20 +131,22 @@ def _round(
         test_loss=evaluation.test_loss,
         weights_sha256=sha256(weights),
     )
-    recorder.checkpoint(server_round, dumps(weights), changed)
+    recorder.checkpoint(server_round, dumps(weights), noted(changed, state))
     recorder.round(row, rows)
-    return weights, evaluation
+    return weights, state, evaluation
 
 
-def aggregate(job: FederatedJob, server_round: int, weights: Weights, answers: Iterable[Answer]) -> Weights:
-    """Make the next global weights of the answers, in ascending client order.
+def aggregate(
+    job: FederatedJob, server_round: int, weights: Weights, answers: Iterable[Answer], state: Weights | None = None
+) -> tuple[Weights, Weights]:
+    """Make the next global weights, and the strategy's next state, of the answers in ascending client order.
 
     Raises
     ------
     CorruptWeights
         If an update must not enter, and says whose it is. The bare loop has no second attempt: it would fail alike.
     """
-    aggregation = Aggregation(job, weights)
+    aggregation = Aggregation(job, weights, state)
     for answer in answers:
         stamp = Stamp(server_round, answer.client_id, 1, answer.num_examples)
         try:
@@ -148,7 +157,7 @@ def aggregate(job: FederatedJob, server_round: int, weights: Weights, answers: I
             raise CorruptWeights(
                 f"round {server_round}: the update of client {answer.client_id} is refused: {error}"
             ) from error
-    return aggregation.result()
+    return aggregation.result(), aggregation.state
 
 
 def _arrival(future: Future[Answer]) -> _Arrived:

@@ -52,13 +52,15 @@ def train_client(
     server_round: int,
     weights: bytes,
     optimizer_state: bytes | None,
+    shared_state: bytes | None = None,
 ) -> Answer:
     """Train one client on its part of the images.
 
     Parameters
     ----------
-    weights, optimizer_state
-        The global weights, and the state in this client's last answer (``None``: a fresh start), as safetensors.
+    weights, optimizer_state, shared_state
+        The global weights, the state in this client's last answer (``None``: a fresh start), and the strategy's state
+        if clients get it, as safetensors.
     """
     me = worker(job, data)
     probe = me.process.probe()
@@ -67,7 +69,8 @@ def train_client(
         images, labels = me.dataset.train_images[mine], me.dataset.train_labels[mine]
         start_weights = loads(weights)
         state = None if optimizer_state is None else loads(optimizer_state)
-    update = local_update(job, client_id, server_round, start_weights, images, labels, state, probe)
+        shared = None if shared_state is None else loads(shared_state)
+    update = local_update(job, client_id, server_round, start_weights, images, labels, state, probe, shared)
     with probe.phase("store"):
         encoded = dumps(update.weights, Stamp(server_round, client_id, 1, update.num_examples))
         kept = None if update.optimizer_state is None else dumps(update.optimizer_state)

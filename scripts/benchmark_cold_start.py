@@ -19,8 +19,8 @@ from pathlib import Path
 
 COLD_START = """
 import serverless.functions.client
-from task.engines.engine import engine_name, load_engine
-load_engine(engine_name({model!r})).trainer({model!r}, "adam", 1e-3, 10)
+from task.engines.engine import Terms, engine_name, load_engine
+load_engine(engine_name({model!r})).trainer({model!r}, "adam", 1e-3, 10, Terms())
 """
 Taken = tuple[float, float, float]  # wall seconds, CPU seconds, MiB
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from task.job import FederatedJob
 from task.models import weights_like
+from task.states import server_state_like
 from task.strategies import strategy_of
 from task.weights import CorruptWeights, Weights, check, distance
 
@@ -19,16 +20,22 @@ class Aggregation:
     job
         The strategy, the model, and the bound of updates.
     start
-        The global weights that the clients began with; ``None``: not known, which only a job without a bound allows.
+        The global weights that the clients began with; ``None``: not known, which :func:`needs_start` must allow.
+    state
+        The strategy's own after the round before; ``None``: there is none yet.
     """
 
-    def __init__(self, job: FederatedJob, start: Weights | None) -> None:
-        if start is None and job.max_update_norm is not None:
-            raise ValueError("an update's size cannot be held to max_update_norm without the round's global weights")
+    def __init__(self, job: FederatedJob, start: Weights | None, state: Weights | None = None) -> None:
+        if start is None and needs_start(job):
+            raise ValueError(
+                "without the round's global weights an update's size cannot be held to max_update_norm, and a strategy "
+                "with a state cannot step"
+            )
         self.num_examples = 0
         self.updates = 0
         self._like = start if start is not None else weights_like(job.model)
         self._bound, self._strategy = job.max_update_norm, strategy_of(job.strategy)
+        self._strategy.begin(job, self._like, state or server_state_like(job))
         self._name = job.strategy.name
 
     def add(self, update: Weights, num_examples: int) -> None:
@@ -69,3 +76,13 @@ class Aggregation:
                 f"strategy={self._name} needs {self._strategy.least_updates} updates, but there are {self.updates}"
             )
         return self._strategy.result()
+
+    @property
+    def state(self) -> Weights:
+        """The strategy's own state, after :meth:`result`; nothing if it keeps none."""
+        return self._strategy.state
+
+
+def needs_start(job: FederatedJob) -> bool:
+    """Whether the aggregation needs the global weights that the clients began with."""
+    return job.max_update_norm is not None or bool(server_state_like(job))

@@ -40,7 +40,7 @@ class PartitionSpec:
 
 @dataclass(frozen=True)
 class StrategySpec:
-    """How the updates of a round become the next global weights.
+    """How clients train and how their updates become the next global weights; what a strategy does not use is ``None``.
 
     Parameters
     ----------
@@ -50,12 +50,26 @@ class StrategySpec:
         Used by ``trimmed_mean`` only: the share of the updates that is left out at each end.
     f, m
         Used by ``krum`` only: how many clients of a round may be poisoned, and how many updates are averaged.
+    mu
+        Used by ``fedprox`` only: the weight of the proximal term.
+    eta
+        The server's learning rate, of ``fedavgm``, ``fedadam``, ``fedyogi`` and ``scaffold``.
+    momentum
+        Used by ``fedavgm`` only.
+    beta_1, beta_2, tau
+        Used by ``fedadam`` and ``fedyogi``; see :class:`task.strategies.server_optimizer.Adaptive`.
     """
 
     name: str = "fedavg"
     beta: float | None = None
     f: int | None = None
     m: int | None = None
+    mu: float | None = None
+    eta: float | None = None
+    momentum: float | None = None
+    beta_1: float | None = None
+    beta_2: float | None = None
+    tau: float | None = None
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from task.engines.engine import NO_IMAGE, engine_name, load_engine
+from task.engines.engine import NO_IMAGE, Terms, engine_name, load_engine
 from task.job import FederatedJob
 from task.poison import poisoned
 from task.randomness import Stream, generator
+from task.states import client_state_like, keeps_client_state, shared_state_like
+from task.strategies import strategy_of
 from task.weights import Weights
 
 
@@ -36,7 +38,8 @@ class Update:
     weights
         Its weights after local training.
     optimizer_state
-        Its optimizer's state, or ``None`` if the job resets it every round.
+        What it keeps for its next round (:mod:`task.states`): its optimizer's state, and the strategy's arrays; or
+        ``None``.
     num_examples
         Its training images: the weight of the update in the average.
     train_loss
@@ -58,6 +61,7 @@ def local_update(
     labels: NDArray[np.uint8],
     optimizer_state: Weights | None,
     stopwatch: Stopwatch,
+    shared_state: Weights | None = None,
 ) -> Update:
     """Train the global weights on one client's images.
 
@@ -73,16 +77,24 @@ def local_update(
         What the client's last update returned; ``None``: a fresh optimizer.
     stopwatch
         Gets the phases ``compile`` (next to nothing after the first call in a process) and ``train``.
+    shared_state
+        What the strategy has clients know of its state; ``None``: it is as before the first round, or none is shared.
     """
+    strategy, kept = strategy_of(job.strategy), optimizer_state or client_state_like(job)
+    strategy.begin(job, weights, shared_state or shared_state_like(job))
     with stopwatch.phase("compile"):
         engine = load_engine(engine_name(job.model))
-        trainer = engine.trainer(job.model, job.optimizer, job.learning_rate, job.batch_size)
+        terms = Terms(strategy.mu, shifted=bool(strategy.client_slots))
+        trainer = engine.trainer(job.model, job.optimizer, job.learning_rate, job.batch_size, terms)
     with stopwatch.phase("train"):
         order = batch_order(job, client_id, server_round, len(labels))
-        trained, state, losses = trainer.train(weights, images, labels, order, optimizer_state)
+        own = optimizer_state if job.optimizer_state == "keep" else None
+        trained, state, losses = trainer.train(weights, images, labels, order, own, strategy.shift(kept))
+        sent = poisoned(job, client_id, server_round, weights, trained)
+        kept = strategy.client_state(kept, sent, len(labels)) | (state if job.optimizer_state == "keep" else {})
     return Update(
-        weights=poisoned(job, client_id, server_round, weights, trained),
-        optimizer_state=state if job.optimizer_state == "keep" else None,
+        weights=sent,
+        optimizer_state=kept if keeps_client_state(job) else None,
         num_examples=len(labels),
         train_loss=_last_epoch_mean(losses, order, job.local_epochs),
     )

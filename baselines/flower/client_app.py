@@ -19,6 +19,7 @@ from baselines.flower.messages import (
     METRICS,
     OPTIMIZER,
     SERVER_ROUND,
+    SHARED,
     WANTED,
     failure,
     success,
@@ -70,10 +71,12 @@ def _train(message: Message, context: Context, probe: Probe) -> RecordDict:
         weights = to_weights(message.content.array_records[ARRAYS])
         kept = context.state.array_records.get(OPTIMIZER)
         optimizer_state = None if kept is None else to_weights(kept)
+        shared = message.content.array_records.get(SHARED)
+        state = None if shared is None else to_weights(shared)
         dataset, partition = _images(plan.data, plan.job)
         mine = partition.indices[client_id]
         images, labels = dataset.train_images[mine], dataset.train_labels[mine]
-    update = local_update(plan.job, client_id, server_round, weights, images, labels, optimizer_state, probe)
+    update = local_update(plan.job, client_id, server_round, weights, images, labels, optimizer_state, probe, state)
     with probe.phase("store"):
         arrays = to_record(update.weights)
         if update.optimizer_state is not None:

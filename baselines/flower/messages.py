@@ -16,6 +16,7 @@ from metrics.collect.row_types import CORRUPT_UPDATE, RUBBISH_ANSWER
 from task.weights import CorruptWeights, Stamp, Weights, check, compare, described, diverged
 
 ARRAYS, METRICS, CONFIG, REPORT, OPTIMIZER = "arrays", "metrics", "config", "report", "optimizer"
+SHARED = "shared"  # the strategy's state, where clients get it
 WANTED = "wanted"  # in a query: the names of what is asked for
 NUM_EXAMPLES, TRAIN_LOSS, SERVER_ROUND, CLIENT_ID = "num-examples", "train-loss", "server-round", "client-id"
 _NPY_HEADER_BYTES = 1024  # of one array in NumPy's format; it takes 128

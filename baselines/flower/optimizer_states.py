@@ -1,4 +1,4 @@
-"""How the optimizer states that nodes keep get into a checkpoint, and back to the nodes of a resumed run.
+"""How the states that nodes keep, of optimizer and strategy, get into a checkpoint, and back in a resumed run.
 
 They are sent as Flower's query messages between rounds, while no clock runs: the messages of a round, and their cost,
 are those of a run without checkpoints.
@@ -13,7 +13,7 @@ from flwr.serverapp import Grid
 
 from baselines.flower.messages import OPTIMIZER, WANTED, to_record, to_weights
 from baselines.flower.plan import Plan
-from task.engines.optimizers import state_like
+from task.states import client_state_like
 from task.weights import dumps, loads
 
 
@@ -35,9 +35,9 @@ def fetch_states(grid: Grid, nodes: Mapping[int, int], plan: Plan) -> dict[int, 
     RuntimeError
         If a client does not answer in time, or has none.
     CorruptWeights
-        If a state is not one of the job's optimizer.
+        If a state is not one of the job.
     """
-    like = state_like(plan.job.model, plan.job.optimizer)
+    like = client_state_like(plan.job)
     wanted = RecordDict({WANTED: ConfigRecord({OPTIMIZER: True})})
     answers = _ask(grid, dict.fromkeys(nodes, wanted), nodes, plan)
     return {

@@ -12,9 +12,11 @@ from baselines.flower.messages import (
     ARRAYS,
     CONFIG,
     SERVER_ROUND,
+    SHARED,
     Answer,
     read_answer,
     size_bytes,
+    to_record,
     to_weights,
 )
 from baselines.flower.plan import Plan
@@ -24,6 +26,7 @@ from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from metrics.collect.rows import with_work
 from task.aggregation import Aggregation
 from task.selection import select_clients
+from task.strategies import STRATEGIES
 from task.weights import CorruptWeights, Stamp, Weights
 
 
@@ -57,18 +60,24 @@ class Round:
     clock: RoundClock = field(default_factory=RoundClock)
     answers: list[Answer] = field(default_factory=list)
 
-    def open(self, arrays: ArrayRecord, config: ConfigRecord) -> list[Message]:
-        """Select the clients, and address a message with the global weights to each, in ascending order."""
+    def open(self, arrays: ArrayRecord, config: ConfigRecord, state: Weights | None) -> list[Message]:
+        """Select the clients, and address a message to each, in ascending order.
+
+        It has the global weights and, if the job's strategy shares it, its state.
+        """
         with self.clock.phase("select"):
             self.clients = select_clients(self.plan.job, self.server_round)
         with self.clock.phase("publish"):
             config[SERVER_ROUND] = self.server_round
-            content = RecordDict({ARRAYS: arrays, CONFIG: config})
+            sent = {ARRAYS: arrays}
+            if state and STRATEGIES[self.plan.job.strategy.name].shares_state:
+                sent[SHARED] = to_record(state)
+            content = RecordDict({**sent, CONFIG: config})
             messages = [
                 Message(content, dst_node_id=self.nodes[client], message_type=MessageType.TRAIN)
                 for client in self.clients
             ]
-        self.bytes_in = size_bytes(arrays)
+        self.bytes_in = sum(map(size_bytes, sent.values()))
         self.marks.clear()
         self.fan_out_at = now()
         return messages
@@ -93,9 +102,9 @@ class Round:
     def _stamp(self, client: int) -> Stamp:
         return Stamp(self.server_round, client, 1, self.num_examples[client])
 
-    def aggregate(self, weights: Weights) -> Aggregation:
+    def aggregate(self, weights: Weights, state: Weights | None) -> Aggregation:
         """Take the updates in ascending client order, whoever answered first; one that must not enter has failed."""
-        aggregation = Aggregation(self.plan.job, weights)
+        aggregation = Aggregation(self.plan.job, weights, state)
         for index, answer in enumerate(self.answers):
             if answer.arrays is None or answer.num_examples is None:
                 continue

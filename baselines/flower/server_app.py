@@ -54,13 +54,13 @@ def _serve(grid: Grid, plan: Plan) -> None:
     with recorder.setup("start the nodes' workers and ask for their partitions"):
         nodes = _ask_for_partitions(grid, node_ids, plan)
     point = recorder.resume_point()
-    weights, states = start_of(plan.job, point)
+    weights, state, states = start_of(plan.job, point)
     if states:
         with recorder.setup("give the nodes the states that they had"):
             give_states(grid, states, nodes, plan)
     num_examples = tuple(map(len, make_partition(plan.job, dataset.train_labels).indices))
     strategy = OrderedFedAvg(plan, nodes, dataset, num_examples, recorder)
-    weights = strategy.learn(grid, weights, rounds_left(plan.job, point))
+    weights = strategy.learn(grid, weights, rounds_left(plan.job, point), state)
     _leave(plan, FINAL_WEIGHTS, dumps(weights))
 
 

@@ -18,11 +18,13 @@ from baselines.flower.messages import ARRAYS, NUM_EXAMPLES, to_record
 from baselines.flower.optimizer_states import fetch_states
 from baselines.flower.plan import Plan
 from baselines.flower.round import Round
+from baselines.resume_point import noted
 from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
 from metrics.collect.rows import controller_row, round_row
 from task.data import Images
 from task.evaluation import evaluate
+from task.states import keeps_client_state
 from task.weights import Weights, dumps, sha256
 
 
@@ -59,10 +61,16 @@ class OrderedFedAvg(FedAvg):
         self._plan, self._nodes, self._dataset, self._recorder = plan, dict(nodes), dataset, recorder
         self._num_examples = num_examples
         self._weights: Weights = {}
+        self._state: Weights | None = None
         self._rounds_before = 0
 
-    def learn(self, grid: Grid, weights: Weights, rounds: range) -> Weights:
+    def learn(self, grid: Grid, weights: Weights, rounds: range, state: Weights | None = None) -> Weights:
         """Run these rounds of the job from ``weights`` on, and return the last global weights.
+
+        Parameters
+        ----------
+        state
+            The state of the job's strategy; ``None``: there is none yet.
 
         Raises
         ------
@@ -70,7 +78,7 @@ class OrderedFedAvg(FedAvg):
             If a client failed or did not answer in time; the message contains the remote traceback.
         """
         self._marks = postmark(grid)
-        self._grid, self._weights = grid, weights
+        self._grid, self._weights, self._state = grid, weights, state
         self._rounds_before = rounds.start - 1  # Flower counts from 1 in every process
         with contextlib.suppress(TargetReached):
             self.start(
@@ -88,7 +96,7 @@ class OrderedFedAvg(FedAvg):
         """Open the round: a message with the global weights to each of its clients."""
         number = self._rounds_before + server_round
         self._round = Round(self._plan, number, self._nodes, self._marks, self._num_examples)
-        return self._round.open(arrays, config)
+        return self._round.open(arrays, config, self._state)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -99,9 +107,9 @@ class OrderedFedAvg(FedAvg):
         try:
             self._round.refuse_failures()
             with self._round.clock.phase("aggregate"), self._probe.phase("aggregate"):
-                aggregation = self._round.aggregate(self._weights)
+                aggregation = self._round.aggregate(self._weights, self._state)
                 self._round.refuse_failures()
-                self._weights = aggregation.result()
+                self._weights, self._state = aggregation.result(), aggregation.state
         except Exception:
             self._recorder.invocations(self._round.invocations())
             raise
@@ -128,14 +136,15 @@ class OrderedFedAvg(FedAvg):
             test_loss=evaluation.test_loss,
             weights_sha256=sha256(self._weights),
         )
-        self._recorder.checkpoint(row.server_round, dumps(self._weights), self._changed_states())
+        states = noted(self._changed_states(), self._state or {})
+        self._recorder.checkpoint(row.server_round, dumps(self._weights), states)
         self._recorder.round(row, rows)
         if self._plan.job.reached(evaluation.test_accuracy):
             raise TargetReached
         return MetricRecord({"accuracy": evaluation.test_accuracy, "loss": evaluation.test_loss})
 
     def _changed_states(self) -> dict[int, bytes]:
-        """Ask the round's clients for the optimizer states that they keep, after the round's clock was stopped."""
-        if self._plan.job.optimizer_state != "keep":
+        """Ask the round's clients for the states that they keep, after the round's clock was stopped."""
+        if not keeps_client_state(self._plan.job):
             return {}
         return fetch_states(self._grid, {client: self._nodes[client] for client in self._round.clients}, self._plan)

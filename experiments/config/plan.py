@@ -20,6 +20,7 @@ _SINCE = {  # what a job had before it could be chosen
     "poison": asdict(PoisonSpec()),
     "max_update_norm": MAX_UPDATE_NORM,  # no update that was learnt from exceeded it
 }
+_FIRST_PARAMETERS = ("beta", "f", "m")  # of strategies: hashed where they are null, too; later ones are not
 _SECTIONS_SINCE = {"topology": asdict(TopologyConfig())}  # the same of sections
 
 
@@ -87,6 +88,10 @@ def configuration_hash(config: ExperimentConfig, backend: str) -> str:
         for key, value in job_of(config, seed=0).to_dict().items()
         if key not in _SINCE or _SINCE[key] != value
     }
+    if "strategy" in job:
+        job["strategy"] = {
+            key: value for key, value in job["strategy"].items() if value is not None or key in _FIRST_PARAMETERS
+        }
     for group in values["fabric"]["groups"].values():
         del group["pricing"]  # what a run would cost does not change it
     sections = {key: values[key] for key in BACKENDS[backend].sections if values[key] != _SECTIONS_SINCE.get(key)}

@@ -48,6 +48,7 @@ _WORKERS = between(1, 1024)  # a process each
 _TARGET = between(0, 1, ", such as 0.95, or null for no target")
 _OF_A_CORE = above(0, 1, " (of a core), or null")
 _BETA = Must("be from 0 to below 0.5: what is left out at both ends", lambda beta: 0 <= beta < 0.5)
+_DECAY = Must("be from 0 to below 1", lambda decay: 0 <= decay < 1)
 _NORM = Must(
     f"be a number above 0 and at most 1e+30, or {UNLIMITED} for no bound",
     lambda norm: norm == UNLIMITED or 0 < _number(norm) <= 1e30,
@@ -88,12 +89,18 @@ class PartitionConfig:
 
 @dataclass
 class StrategyConfig:
-    """How updates become the next global weights; a key that the strategy does not use is null."""
+    """How clients train and how updates become global weights; a key that the strategy does not use is null."""
 
     name: str = "fedavg"  # older results know no other
     beta: Annotated[float, _BETA] | None = None
     f: Annotated[int, between(0, 1_000_000)] | None = None
     m: Count | None = None
+    mu: Annotated[float, between(0, 1000)] | None = None
+    eta: Positive | None = None
+    momentum: Annotated[float, _DECAY] | None = None
+    beta_1: Annotated[float, _DECAY] | None = None
+    beta_2: Annotated[float, _DECAY] | None = None
+    tau: Positive | None = None
 
 
 @dataclass

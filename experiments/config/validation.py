@@ -131,6 +131,10 @@ def _strategy(config: ExperimentConfig) -> Iterator[str]:
     yield from (problems := list(_parameters("strategy", chosen, wanted)))
     if problems or chosen.name not in STRATEGIES or any(bound_problems(chosen)):
         return
+    only = STRATEGIES[chosen.name].optimizers
+    if only and config.optimizer.name not in only:
+        allowed = f"strategy={chosen.name} is made for {' and '.join(only)} alone; use optimizer={only[0]}"
+        yield wrong("optimizer.name", config.optimizer.name, allowed)
     needs, updates = strategy_of(StrategySpec(**vars(chosen))).least_updates, _least_updates(config)
     if needs > updates:
         given = "".join(f", {key}={getattr(chosen, key)}" for key in strategy_parameters(chosen.name))

@@ -20,6 +20,7 @@ from metrics.collect.row_files import read_run, rewrite
 from metrics.collect.row_types import InvocationRow
 
 _FOLDER = "checkpoint"
+SERVER = -1  # in the place of a client id: the state of the learning itself, which goes with the global weights
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ResumePoint:
     weights
         The global weights after it; ``None`` where they lie in an object store that outlives the run's processes.
     states
-        Client id -> its optimizer state, or where it lies; clients that have none are missing.
+        Client id, or :data:`SERVER` -> its state, or where it lies; those that have none are missing.
     """
 
     server_round: int
@@ -53,7 +54,7 @@ def write(directory: Path, server_round: int, weights: bytes | None, states: Map
     directory
         The run's own folder.
     states
-        Of the clients that took part in this round.
+        Of the clients that took part in this round, and of the server.
     """
     folder = directory / _FOLDER
     folder.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from metrics.collect.probe import WorkerProcess
 from serverless.functions.engine import import_engine
-from serverless.functions.global_weights import fetch_weights
+from serverless.functions.global_weights import fetch_state, fetch_weights
 from serverless.functions.messages import (
     AggregatorParams,
     AverageAnswer,
@@ -22,7 +22,8 @@ from task.aggregation import Aggregation
 from task.evaluation import evaluate
 from task.job import FederatedJob
 from task.models import weights_like
-from task.weights import CorruptWeights, Stamp, dumps, largest_bytes, read, sha256
+from task.states import server_state_like
+from task.weights import CorruptWeights, Stamp, digest, dumps, largest_bytes, read, sha256
 
 import_engine()
 
@@ -51,7 +52,9 @@ class Aggregator:
             average, corrupt, bytes_in = _aggregate(job, params)
             if not corrupt:
                 weights = average.result()
-                encoded = dumps(weights)
+                encoded, state = dumps(weights), dumps(average.state) if average.state else b""
+                if state:
+                    deliver(params["new_state_url"], state)
                 deliver(params["weights_url"], encoded)
         if corrupt:
             return CorruptAnswer(corrupt=corrupt, bytes_in=bytes_in, bytes_out=0, work=probe.report()).to_dict()
@@ -68,11 +71,12 @@ class Aggregator:
             test_loss=evaluation.test_loss,
             weights_sha256=sha256(weights),
             num_examples=average.num_examples,
+            state_sha256=digest(state) if state else None,
         )
         with probe.phase("store"):
             kept = json.dumps(asdict(found)).encode()
-            deliver(params["evaluation_url"], kept)  # last: the weights are in the store
-        bytes_out = len(encoded) + len(kept)
+            deliver(params["evaluation_url"], kept)  # last: weights and state are in the store
+        bytes_out = len(encoded) + len(state) + len(kept)
         return AverageAnswer(**vars(found), bytes_in=bytes_in, bytes_out=bytes_out, work=probe.report()).to_dict()
 
 
@@ -81,7 +85,8 @@ def _aggregate(job: FederatedJob, params: AggregatorParams) -> tuple[Aggregation
     like, start, bytes_in = weights_like(job.model), None, 0
     if "start_url" in params:
         start, bytes_in = fetch_weights(params["start_url"], like, params["start_sha256"])
-    aggregation, corrupt = Aggregation(job, start), []
+    state, state_bytes = fetch_state(params, "state", server_state_like(job))
+    aggregation, corrupt, bytes_in = Aggregation(job, start, state), [], bytes_in + state_bytes
     for update in params["updates"]:
         client_id, num_examples = update["client_id"], update["num_examples"]
         try:

@@ -9,15 +9,15 @@ from typing import Any
 
 from metrics.collect.probe import WorkerProcess
 from serverless.functions.engine import import_engine
-from serverless.functions.global_weights import fetch_weights
+from serverless.functions.global_weights import fetch_state, fetch_weights
 from serverless.functions.messages import ClientAnswer, ClientParams
 from serverless.functions.payload import unpack_images
 from serverless.functions.transfer import deliver, fetch
-from task.engines.optimizers import state_like
 from task.job import FederatedJob
 from task.models import weights_like
+from task.states import client_state_like, shared_state_like
 from task.training import local_update
-from task.weights import Stamp, digest, dumps, largest_bytes, read
+from task.weights import Stamp, digest, dumps
 
 import_engine()
 
@@ -28,20 +28,18 @@ def handle(params: ClientParams, worker: WorkerProcess) -> dict[str, Any]:
     Raises
     ------
     serverless.functions.transfer.TransferError
-        If an object cannot be read or written, or the global weights are others than they should be.
-    task.weights.CorruptWeights
-        If the optimizer's state is damaged, or another than it should be.
+        If an object cannot be read or written, or the global weights or a state are others than they should be.
     """
     probe = worker.probe()
     job = FederatedJob.from_dict(params["job"])
     with probe.phase("fetch"):
-        like, like_state = weights_like(job.model), state_like(job.model, job.optimizer)
+        like = weights_like(job.model)
         weights, weights_bytes = fetch_weights(params["weights_url"], like, params["weights_sha256"])
         data = fetch(params["data_url"])
-        state = fetch(params["state_url"], largest_bytes(like_state)) if "state_url" in params else None
-        kept = None if state is None else read(state, like_state, sha256=params.get("state_sha256"))
+        kept, kept_bytes = fetch_state(params, "state", client_state_like(job))
+        shared, shared_bytes = fetch_state(params, "shared", shared_state_like(job))
         arrays = weights, *unpack_images(data), kept
-    update = local_update(job, params["client_id"], params["server_round"], *arrays, probe)
+    update = local_update(job, params["client_id"], params["server_round"], *arrays, probe, shared)
     with probe.phase("store"):
         stamp = Stamp(params["server_round"], params["client_id"], params["attempt"], update.num_examples)
         encoded = dumps(update.weights, stamp)
@@ -52,7 +50,7 @@ def handle(params: ClientParams, worker: WorkerProcess) -> dict[str, Any]:
     return ClientAnswer(
         num_examples=update.num_examples,
         train_loss=update.train_loss,
-        bytes_in=weights_bytes + len(data) + len(state or b""),
+        bytes_in=weights_bytes + len(data) + kept_bytes + shared_bytes,
         update_sha256=digest(encoded),
         state_sha256=digest(new_state) if new_state else None,
         bytes_out=len(encoded) + len(new_state),

@@ -1,10 +1,13 @@
-"""How a function reads the global weights: from a store that may hand out something else than was put into it.
+"""How a function reads the global weights, and states that earlier rounds left: from a store that may hand out something else than was put into it.
 
-Not every store names the MD5 sum of an object, and some were seen to send damaged bytes. So the hash of the weights
+Not every store names the MD5 sum of an object, and some were seen to send damaged bytes. So their hash
 travels in the parameters of the call. Shipped into functions.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from serverless.functions import transfer
 from serverless.functions.backoff import attempts
@@ -28,18 +31,45 @@ def fetch_weights(url: str, like: Weights, expected_sha256: str) -> tuple[Weight
     serverless.functions.transfer.TransferError
         If they cannot be read, or are others each time.
     """
+
+    def decode(data: bytes) -> Weights:
+        weights = read(data, like)
+        if (found := sha256(weights)) != expected_sha256:
+            raise CorruptWeights(f"they have the hash {found}, not {expected_sha256}")
+        return weights
+
+    return _decoded(url, like, decode, "the global weights")
+
+
+def fetch_state(params: Mapping[str, Any], name: str, like: Weights) -> tuple[Weights | None, int]:
+    """Return a state, and how many bytes were read; ``None`` and 0 where there is none yet.
+
+    Parameters
+    ----------
+    params
+        A function's, where ``<name>_url`` says where it is and ``<name>_sha256`` what its bytes must be, if known.
+
+    Raises
+    ------
+    serverless.functions.transfer.TransferError
+        If it cannot be read, or is another each time.
+    """
+    if (url := params.get(f"{name}_url")) is None:
+        return None, 0
+    return _decoded(
+        url, like, lambda data: read(data, like, sha256=params.get(f"{name}_sha256")), f"the arrays of the {name}"
+    )
+
+
+def _decoded(url: str, like: Weights, decode: Callable[[bytes], Weights], what: str) -> tuple[Weights, int]:
     bytes_in, error = 0, ""
     for number in attempts(transfer.PATIENCE_S, transfer.BACKOFF_S):
         data = transfer.fetch(url, largest_bytes(like))
         bytes_in += len(data)
         try:
-            weights = read(data, like)
+            return decode(data), bytes_in
         except CorruptWeights as damaged:
             error = str(damaged)
-        else:
-            if (found := sha256(weights)) == expected_sha256:
-                return weights, bytes_in
-            error = f"they have the hash {found}, not {expected_sha256}"
         if number == _READS:
             break
-    raise transfer.TransferError(f"GET {url.partition('?')[0]}: these are not the global weights: {error}")
+    raise transfer.TransferError(f"GET {url.partition('?')[0]}: these are not {what}: {error}")

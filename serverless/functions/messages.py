@@ -23,9 +23,11 @@ class ClientParams(TypedDict):
     weights_sha256: str  # by task.weights.sha256
     data_url: str
     update_url: str
-    state_url: NotRequired[str]  # of the optimizer; absent in a client's first round, and where it is not kept
+    state_url: NotRequired[str]  # what the client kept; absent in its first round, and where nothing is kept
     state_sha256: NotRequired[str]  # of the bytes behind it
     new_state_url: NotRequired[str]
+    shared_url: NotRequired[str]  # the strategy's state; absent in the first round, and where clients do not get it
+    shared_sha256: NotRequired[str]
 
 
 class UpdateParams(TypedDict):
@@ -44,8 +46,11 @@ class AggregatorParams(TypedDict):
     job: dict[str, Any]  # task.job.FederatedJob.to_dict
     updates: list[UpdateParams]  # in ascending client order, the order in which they are added up
     server_round: int
-    start_url: NotRequired[str]  # of the global weights that the clients began with; absent where no bound needs them
+    start_url: NotRequired[str]  # of the global weights that the clients began with; absent where nothing needs them
     start_sha256: NotRequired[str]  # of these, by task.weights.sha256
+    state_url: NotRequired[str]  # of the strategy; absent in the first round, and where it has none
+    state_sha256: NotRequired[str]  # of the bytes behind it
+    new_state_url: NotRequired[str]
     weights_url: str  # where the average goes
     evaluation_url: str  # where the evaluation goes, in case the answer is lost
     test_url: str
@@ -106,12 +111,16 @@ class ClientAnswer(Stored, Measured):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How good the average of ``num_examples`` images is, and its hash; both are also kept in the store."""
+    """How good the average of ``num_examples`` images is, and its hash; both are also kept in the store.
+
+    With a strategy that has a state, also the SHA-256 of its bytes: weights and state count together or not at all.
+    """
 
     test_accuracy: float
     test_loss: float
     weights_sha256: str
     num_examples: int
+    state_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

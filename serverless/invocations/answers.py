@@ -76,7 +76,7 @@ def read_client_answer(result: object, num_examples: int, *, keeps_state: bool =
 
 
 def read_aggregator_answer(
-    result: object, num_examples: int, clients: Collection[int]
+    result: object, num_examples: int, clients: Collection[int], *, keeps_state: bool = False
 ) -> AverageAnswer | CorruptAnswer:
     """Read the aggregator's answer.
 
@@ -86,6 +86,8 @@ def read_aggregator_answer(
         The images behind the updates that it was asked to average.
     clients
         Whose updates these are.
+    keeps_state
+        Whether it must have left the strategy's state, too.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def read_aggregator_answer(
     measured = _measured(answer)
     if "corrupt" in answer:
         return CorruptAnswer(corrupt=_corrupt(answer["corrupt"], clients), **measured)
-    return AverageAnswer(**vars(read_evaluation(answer, num_examples)), **measured)
+    return AverageAnswer(**vars(read_evaluation(answer, num_examples, keeps_state=keeps_state)), **measured)
 
 
 def read_invoker_answer(result: object) -> InvokerAnswer:
@@ -116,7 +118,7 @@ def read_invoker_answer(result: object) -> InvokerAnswer:
     )
 
 
-def read_evaluation(value: object, num_examples: int) -> Evaluation:
+def read_evaluation(value: object, num_examples: int, *, keeps_state: bool = False) -> Evaluation:
     """Read the evaluation of the average of ``num_examples`` images; raises :class:`BadAnswer` if it is not one."""
     answer = _object(value)
     accuracy, loss, counted = (answer.get(name) for name in ("test_accuracy", "test_loss", "num_examples"))
@@ -127,7 +129,14 @@ def read_evaluation(value: object, num_examples: int) -> Evaluation:
     digest = _sha256(answer, "weights_sha256")
     if counted != num_examples:
         raise BadAnswer(f"num_examples is {_shown(counted)}; {num_examples} were to be averaged")
-    return Evaluation(test_accuracy=accuracy, test_loss=loss, weights_sha256=digest, num_examples=num_examples)
+    state = _sha256(answer, "state_sha256") if keeps_state or answer.get("state_sha256") is not None else None
+    return Evaluation(
+        test_accuracy=accuracy,
+        test_loss=loss,
+        weights_sha256=digest,
+        num_examples=num_examples,
+        state_sha256=state,
+    )
 
 
 def _object(result: object) -> Mapping[str, Any]:

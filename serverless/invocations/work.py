@@ -20,6 +20,7 @@ from serverless.functions.messages import (
 )
 from serverless.invocations.answers import BadAnswer, read_aggregator_answer, read_client_answer, read_evaluation
 from serverless.storage.run_objects import RunObjects
+from task.states import keeps_client_state, server_state_like
 from task.weights import Stamp
 
 Answer = ClientAnswer | AverageAnswer | CorruptAnswer
@@ -84,7 +85,7 @@ class Training:
 
     def read(self, result: object) -> ClientAnswer:
         """See :class:`Work`."""
-        return read_client_answer(result, self.num_examples, keeps_state=self.objects.job.optimizer_state == "keep")
+        return read_client_answer(result, self.num_examples, keeps_state=keeps_client_state(self.objects.job))
 
     def found(self, attempt: int) -> Success | None:
         """See :class:`Work`."""
@@ -113,12 +114,17 @@ class Averaging:
 
     def read(self, result: object) -> AverageAnswer | CorruptAnswer:
         """See :class:`Work`."""
-        return read_aggregator_answer(result, self.num_examples, {update["client_id"] for update in self.updates})
+        clients = {update["client_id"] for update in self.updates}
+        return read_aggregator_answer(result, self.num_examples, clients, keeps_state=self._keeps_state)
 
     def found(self, attempt: int) -> Success | None:
         """See :class:`Work`."""
         left = self.objects.evaluation(self.server_round, attempt)
         try:
-            return Success(attempt, read_evaluation(left, self.num_examples))
+            return Success(attempt, read_evaluation(left, self.num_examples, keeps_state=self._keeps_state))
         except BadAnswer:
             return None
+
+    @property
+    def _keeps_state(self) -> bool:
+        return bool(server_state_like(self.objects.job))

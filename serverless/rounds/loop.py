@@ -140,7 +140,7 @@ class RoundLoop:
         evaluation = average.answer
         assert isinstance(evaluation, Evaluation)
         left = self.clients.leave()
-        self.objects.adopt(this.number, average.attempt, evaluation.weights_sha256)
+        self.objects.adopt(this.number, average.attempt, evaluation.weights_sha256, evaluation.state_sha256)
         states = self.objects.keep_states(this.number, updates)
         rows = [*this.rows(), *self._relayed(), *map(discarded, left.answered)]
         row = round_row(

@@ -8,44 +8,29 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from machine.json_values import read_json
-from metrics.collect.checkpoints import ResumePoint
+from metrics.collect.checkpoints import SERVER, ResumePoint
 from serverless.functions.messages import AggregatorParams, ClientParams, InvokerParams, Stored, UpdateParams
 from serverless.functions.payload import pack_images
 from serverless.storage import ObjectMissing, ObjectStore
+from serverless.storage.keys import (
+    TEST_KEY,
+    copy_key,
+    data_key,
+    evaluation_key,
+    server_state_key,
+    state_key,
+    update_key,
+    weights_key,
+)
+from task.aggregation import needs_start
 from task.data import Images
-from task.engines.optimizers import state_like
 from task.job import FederatedJob
 from task.models import weights_like
 from task.partition import Partition
+from task.states import client_state_like, keeps_client_state, server_state_like, shared_state_like
 from task.weights import CorruptWeights, Stamp, Weights, digest, dumps, largest_bytes, read, restore, sha256
 
-_TEST = "data/test.npz"
 _LARGEST_EVALUATION = 10_000  # bytes; it takes some 200
-
-
-def data_key(client_id: int) -> str:
-    """Return where a client's images are."""
-    return f"data/client-{client_id:05d}.npz"
-
-
-def _weights(server_round: int, attempt: int = 1) -> str:
-    return f"weights/round-{server_round:05d}-attempt-{attempt}.safetensors"
-
-
-def _evaluation(server_round: int, attempt: int) -> str:
-    return f"evaluations/round-{server_round:05d}-attempt-{attempt}.json"
-
-
-def _update(server_round: int, client_id: int, attempt: int) -> str:
-    return f"updates/round-{server_round:05d}/client-{client_id:05d}-attempt-{attempt}.safetensors"
-
-
-def _copy(server_round: int, client_id: int, attempt: int) -> str:
-    return f"updates/round-{server_round:05d}/client-{client_id:05d}-attempt-{attempt}-weights.safetensors"
-
-
-def _state(server_round: int, client_id: int, attempt: int) -> str:
-    return f"states/client-{client_id:05d}/round-{server_round:05d}-attempt-{attempt}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -72,7 +57,7 @@ class GlobalWeights:
 
 @dataclass(frozen=True)
 class KeptState:
-    """An optimizer's state that the next round goes on with: its key, and the hash of its bytes (empty: not known)."""
+    """A state that the next round goes on with: its key, and the hash of its bytes (empty: not known)."""
 
     key: str
     sha256: str
@@ -103,21 +88,24 @@ class RunObjects:
     grant_s: int
     _global: dict[int, GlobalWeights] = field(default_factory=dict)
     _kept_states: dict[int, KeptState] = field(default_factory=dict)
+    _server_states: dict[int, KeptState] = field(default_factory=dict)
 
     def publish_data(self, dataset: Images, partition: Partition) -> None:
         """Put each client's images, and the test images, into the store."""
         for client_id, mine in enumerate(partition.indices):
             self.store.put(data_key(client_id), pack_images(dataset.train_images[mine], dataset.train_labels[mine]))
-        self.store.put(_TEST, pack_images(dataset.test_images, dataset.test_labels))
+        self.store.put(TEST_KEY, pack_images(dataset.test_images, dataset.test_labels))
 
     def publish_weights(self, server_round: int, weights: Weights) -> None:
         """Put the global weights as they are after ``server_round``; 0 is before the first."""
         self.adopt(server_round, 1, sha256(weights))
         self.store.put(self._global[server_round].key, dumps(weights))
 
-    def adopt(self, server_round: int, attempt: int, weights_sha256: str) -> None:
-        """Go on from the weights, of this hash, that this attempt at the round's average left."""
-        self._global[server_round] = GlobalWeights(_weights(server_round, attempt), weights_sha256)
+    def adopt(self, server_round: int, attempt: int, weights_sha256: str, state_sha256: str | None = None) -> None:
+        """Go on from the weights and the strategy's state, of these hashes, that this attempt at the average left."""
+        self._global[server_round] = GlobalWeights(weights_key(server_round, attempt), weights_sha256)
+        if state_sha256:
+            self._server_states[server_round] = KeptState(server_state_key(server_round, attempt), state_sha256)
 
     def weights(self, server_round: int) -> Weights:
         """Return the global weights after ``server_round``.
@@ -140,14 +128,16 @@ class RunObjects:
             "weights_url": self._get(self._global[server_round - 1].key),
             "weights_sha256": self._global[server_round - 1].sha256,
             "data_url": self._get(data_key(client_id)),
-            "update_url": self._put(_update(server_round, client_id, attempt)),
+            "update_url": self._put(update_key(server_round, client_id, attempt)),
         }
-        if self.job.optimizer_state == "keep":
-            params["new_state_url"] = self._put(_state(server_round, client_id, attempt))
+        if keeps_client_state(self.job):
+            params["new_state_url"] = self._put(state_key(server_round, client_id, attempt))
             if kept := self._kept_states.get(client_id):
                 params["state_url"] = self._get(kept.key)
                 if kept.sha256:
                     params["state_sha256"] = kept.sha256
+        if shared_state_like(self.job) and (shared := self._server_states.get(server_round - 1)):
+            params["shared_url"], params["shared_sha256"] = self._get(shared.key), shared.sha256
         return params
 
     def invoker_params(
@@ -157,7 +147,7 @@ class RunObjects:
 
         The copy lies beside the update, and is deleted with it.
         """
-        key = _copy(server_round, client_id, attempt)
+        key = copy_key(server_round, client_id, attempt)
         mine = cast(ClientParams, {**params, "weights_url": self._get(key)})
         return {
             "function": function,
@@ -173,10 +163,10 @@ class RunObjects:
         """
         where = stamp.server_round, stamp.client_id, stamp.attempt
         try:
-            update = self._checked(_update(*where), weights_like(self.job.model), stamp)
-            if self.job.optimizer_state == "reset":
+            update = self._checked(update_key(*where), weights_like(self.job.model), stamp)
+            if not keeps_client_state(self.job):
                 return Stored(update_sha256=update)
-            state = self._checked(_state(*where), state_like(self.job.model, self.job.optimizer), stamp)
+            state = self._checked(state_key(*where), client_state_like(self.job), stamp)
         except (ObjectMissing, CorruptWeights):
             return None
         return Stored(update_sha256=update, state_sha256=state)
@@ -190,7 +180,7 @@ class RunObjects:
 
     def evaluation(self, server_round: int, attempt: int) -> dict[str, Any] | None:
         """Return the JSON object that an attempt at the round's average left after the weights; ``None`` if none."""
-        key = _evaluation(server_round, attempt)
+        key = evaluation_key(server_round, attempt)
         try:
             small = self.store.stat(key).size_bytes <= _LARGEST_EVALUATION
             value = read_json(self.store.get(key)) if small else None
@@ -205,7 +195,7 @@ class RunObjects:
                 "client_id": update.client_id,
                 "attempt": update.attempt,
                 "sha256": update.sha256,
-                "url": self._get(_update(server_round, update.client_id, update.attempt)),
+                "url": self._get(update_key(server_round, update.client_id, update.attempt)),
                 "num_examples": update.num_examples,
             }
             for update in updates
@@ -219,28 +209,31 @@ class RunObjects:
             "job": self.job.to_dict(),
             "server_round": server_round,
             "updates": list(updates),
-            "weights_url": self._put(_weights(server_round, attempt)),
-            "evaluation_url": self._put(_evaluation(server_round, attempt)),
-            "test_url": self._get(_TEST),
+            "weights_url": self._put(weights_key(server_round, attempt)),
+            "evaluation_url": self._put(evaluation_key(server_round, attempt)),
+            "test_url": self._get(TEST_KEY),
             "test_sha256": test_sha256,
         }
-        if self.job.max_update_norm is not None:
+        if needs_start(self.job):
             start = self._global[server_round - 1]
             params["start_url"], params["start_sha256"] = self._get(start.key), start.sha256
+        if server_state_like(self.job):
+            params["new_state_url"] = self._put(server_state_key(server_round, attempt))
+            if kept := self._server_states.get(server_round - 1):
+                params["state_url"], params["state_sha256"] = self._get(kept.key), kept.sha256
         return params
 
     def keep_states(self, server_round: int, updates: Iterable[Update]) -> dict[int, bytes]:
-        """Remember whose optimizer state goes on from which attempt of this round; return what is noted."""
-        if self.job.optimizer_state != "keep":
-            return {}
-        states = {
-            update.client_id: KeptState(
-                _state(server_round, update.client_id, update.attempt), update.state_sha256 or ""
-            )
-            for update in updates
-        }
+        """Remember whose state goes on from which attempt; return what a checkpoint notes, the server's too."""
+        states = {}
+        if keeps_client_state(self.job):
+            for update in updates:
+                key = state_key(server_round, update.client_id, update.attempt)
+                states[update.client_id] = KeptState(key, update.state_sha256 or "")
         self._kept_states.update(states)
-        return {client_id: state.encode() for client_id, state in states.items()}
+        if server := self._server_states.get(server_round):
+            states[SERVER] = server
+        return {whose: state.encode() for whose, state in states.items()}
 
     def restore(self, point: ResumePoint) -> int:
         """Go on with the objects of an earlier process of this run; return its last whole round.
@@ -254,7 +247,10 @@ class RunObjects:
         """
         weights = restore(point.weights, point.weights_sha256) if point.weights else self._found(point)
         self.publish_weights(point.server_round, weights)
-        self._kept_states.update({client_id: KeptState.decode(noted) for client_id, noted in point.states.items()})
+        states = {whose: KeptState.decode(noted) for whose, noted in point.states.items()}
+        if server := states.pop(SERVER, None):
+            self._server_states[point.server_round] = server
+        self._kept_states.update(states)
         return point.server_round
 
     def forget_all_updates_but(self, server_round: int) -> None:
@@ -269,7 +265,7 @@ class RunObjects:
 
     def forget_late(self, server_round: int, client_id: int, attempt: int) -> None:
         """Delete the update and the state of an attempt that ended after its round was closed."""
-        for key in (_update(server_round, client_id, attempt), _state(server_round, client_id, attempt)):
+        for key in (update_key(server_round, client_id, attempt), state_key(server_round, client_id, attempt)):
             self.store.delete_prefix(key)
 
     def _found(self, point: ResumePoint) -> Weights:
@@ -278,7 +274,7 @@ class RunObjects:
         for key in keys[:-1]:
             with suppress(CorruptWeights):
                 return restore(self.store.get(key), point.weights_sha256)
-        return restore(self.store.get(keys[-1] if keys else _weights(point.server_round)), point.weights_sha256)
+        return restore(self.store.get(keys[-1] if keys else weights_key(point.server_round)), point.weights_sha256)
 
     def _get(self, key: str) -> str:
         return self.store.grant(key, "GET", self.grant_s)

@@ -7,6 +7,7 @@ its models do not need: TensorFlow takes seconds to start and some 500 MB, NumPy
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -20,6 +21,22 @@ from task.weights import Weights
 NO_IMAGE = -1  # fills the last batch of an epoch up to the batch size
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a strategy adds to the gradient of every local step.
+
+    Parameters
+    ----------
+    mu
+        Adds ``mu`` times the parameters' difference from those that training began with.
+    shifted
+        Whether arrays are added that :meth:`Trainer.train` gets.
+    """
+
+    mu: float = 0.0
+    shifted: bool = False
+
+
 class Trainer(Protocol):
     """A training loop for one kind of training."""
 
@@ -30,8 +47,14 @@ class Trainer(Protocol):
         labels: NDArray[np.uint8],
         order: NDArray[np.int32],
         optimizer_state: Weights | None = None,
+        shift: Weights | None = None,
     ) -> tuple[Weights, Weights, NDArray[np.float32]]:
         """Train through the batches of ``order`` (:func:`task.training.batch_order`); the arguments stay as they are.
+
+        Parameters
+        ----------
+        shift
+            Added to every gradient; ``None`` where :attr:`Terms.shifted` is false.
 
         Returns
         -------
@@ -46,7 +69,9 @@ class Engine(Protocol):
     def use_one_thread(self) -> None:
         """Make this process compute with one thread from now on."""
 
-    def trainer(self, model: ModelName, optimizer: OptimizerName, learning_rate: float, batch_size: int) -> Trainer:
+    def trainer(
+        self, model: ModelName, optimizer: OptimizerName, learning_rate: float, batch_size: int, terms: Terms
+    ) -> Trainer:
         """Return the training loop; it is made, and compiled, once per process."""
 
     def judge(

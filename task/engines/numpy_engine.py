@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from task.engines.engine import NO_IMAGE
+from task.engines.engine import NO_IMAGE, Terms
 from task.engines.optimizers import OPTIMIZERS, Optimizer, fresh_state
 from task.job import ModelName, OptimizerName
 from task.models import MODELS, Conv, Dense, parameter_shapes, pixels
@@ -38,6 +38,7 @@ class Trainer:
 
     model: ModelName
     optimizer: Optimizer
+    terms: Terms
 
     def train(
         self,
@@ -46,22 +47,28 @@ class Trainer:
         labels: NDArray[np.uint8],
         order: NDArray[np.int32],
         optimizer_state: Weights | None = None,
+        shift: Weights | None = None,
     ) -> tuple[Weights, Weights, NDArray[np.float32]]:
         """Train as :meth:`task.engines.engine.Trainer.train` says."""
-        weights = {name: array.copy() for name, array in weights.items()}
-        start = optimizer_state or fresh_state(self.optimizer, parameter_shapes(self.model))
-        state = {name: array.copy() for name, array in start.items()}
+        start, weights = weights, {name: array.copy() for name, array in weights.items()}
+        before = optimizer_state or fresh_state(self.optimizer, parameter_shapes(self.model))
+        state = {name: array.copy() for name, array in before.items()}
         losses = np.empty(len(order), np.float32)
         for number, padded in enumerate(order):
             batch = padded[padded != NO_IMAGE]
             gradients, losses[number] = differentiate(self.model, weights, pixels(images[batch]), labels[batch])
+            if self.terms.mu:
+                for name, array in start.items():
+                    gradients[name] += self.terms.mu * (weights[name] - array)
+            for name, array in (shift or {}).items():
+                gradients[name] += array
             self.optimizer.numpy_step(weights, state, gradients)
         return weights, state, losses
 
 
-def trainer(model: ModelName, optimizer: OptimizerName, learning_rate: float, batch_size: int) -> Trainer:
+def trainer(model: ModelName, optimizer: OptimizerName, learning_rate: float, batch_size: int, terms: Terms) -> Trainer:
     """Return the training loop; there is nothing to compile, and no batch size to compile it for."""
-    return Trainer(model, OPTIMIZERS[optimizer](learning_rate))
+    return Trainer(model, OPTIMIZERS[optimizer](learning_rate), terms)
 
 
 def judge(

@@ -7,7 +7,7 @@ State is a flat mapping of float32 arrays, so that it travels like weights do: s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -143,15 +143,16 @@ OPTIMIZERS: dict[OptimizerName, Callable[[float], Optimizer]] = {  # name -> (le
 def state_like(model: ModelName, optimizer: OptimizerName) -> Weights:
     """Return arrays of the names and shapes of an optimizer's state that take next to no memory."""
     made = OPTIMIZERS[optimizer](1.0)
-    scalars = {name: np.array(value, np.float32) for name, value in made.scalars.items()}
-    like = weights_like(model).items()
-    return scalars | {f"{name}/{slot}": array for name, array in like for slot in made.slots}
+    return arrays_like(weights_like(model), made.scalars, made.slots)
+
+
+def arrays_like(parameters: Weights, scalars: Mapping[str, float], slots: Iterable[str]) -> Weights:
+    """Return scalars, and for each parameter the array of each slot, in the place of which is the parameter's own."""
+    numbers = {name: np.array(value, np.float32) for name, value in scalars.items()}
+    return numbers | {f"{name}/{slot}": array for name, array in parameters.items() for slot in slots}
 
 
 def fresh_state(optimizer: Optimizer, parameters: dict[str, tuple[int, ...]]) -> Weights:
     """Return the state of an optimizer that has taken no step, for parameters of the given shapes."""
-    scalars = {name: np.array(value, np.float32) for name, value in optimizer.scalars.items()}
-    slots = {
-        f"{name}/{slot}": np.zeros(shape, np.float32) for name, shape in parameters.items() for slot in optimizer.slots
-    }
-    return scalars | slots
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in parameters.items()}
+    return arrays_like(zeros, optimizer.scalars, optimizer.slots)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from task.engines.engine import NO_IMAGE
+from task.engines.engine import NO_IMAGE, Terms
 from task.engines.optimizers import OPTIMIZERS, fresh_state
 from task.engines.runtime import tensorflow
 from task.job import ModelName, OptimizerName
@@ -30,12 +30,17 @@ def use_one_thread() -> None:
 class Trainer:
     """A traced training loop with the variables it works on; one per process and kind of training."""
 
-    def __init__(self, model: ModelName, optimizer: OptimizerName, learning_rate: float, batch_size: int) -> None:
+    def __init__(
+        self, model: ModelName, optimizer: OptimizerName, learning_rate: float, batch_size: int, terms: Terms
+    ) -> None:
         shapes = parameter_shapes(model)
         self._optimizer = OPTIMIZERS[optimizer](learning_rate)
         self._fresh_state = fresh_state(self._optimizer, shapes)
         self._parameters = {name: tf.Variable(tf.zeros(shape)) for name, shape in shapes.items()}
         self._state = {name: tf.Variable(array) for name, array in self._fresh_state.items()}
+        self._mu = terms.mu
+        self._start = {name: tf.Variable(tf.zeros(shape)) for name, shape in shapes.items()} if terms.mu else {}
+        self._shift = {name: tf.Variable(tf.zeros(shape)) for name, shape in shapes.items()} if terms.shifted else {}
         self._loop = self._build(model, batch_size)
         # One batch of nothing traces and compiles everything now, not in the first client's training time.
         nothing = np.zeros((1, 28, 28), np.float32), np.zeros(1, np.int32)
@@ -48,11 +53,14 @@ class Trainer:
         labels: NDArray[np.uint8],
         order: NDArray[np.int32],
         optimizer_state: Weights | None = None,
+        shift: Weights | None = None,
     ) -> tuple[Weights, Weights, NDArray[np.float32]]:
         """Train as :meth:`task.engines.engine.Trainer.train` says."""
         for variables, values in (
             (self._parameters, weights),
             (self._state, optimizer_state or self._fresh_state),
+            (self._start, weights),
+            (self._shift, shift or {}),
         ):
             for name, variable in variables.items():
                 variable.assign(values[name])
@@ -63,6 +71,11 @@ class Trainer:
         """Return the graph (pixels, labels, order) -> loss of each batch."""
 
         def update(gradients: dict[str, Any]) -> None:
+            gradients = dict(gradients)  # XLA's own must stay as they are
+            for name, start in self._start.items():
+                gradients[name] += self._mu * (self._parameters[name] - start)
+            for name, shift in self._shift.items():
+                gradients[name] += shift
             self._optimizer.tensorflow_step(self._parameters, self._state, gradients)
 
         # XLA fuses the many passes of Adam over the parameters into one. It gets nothing else: its convolutions on a

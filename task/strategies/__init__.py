@@ -1,4 +1,4 @@
-"""How the updates of a round become the next global weights. The strategies have their names here.
+"""How clients train and how their updates become the next global weights. The strategies have their names here.
 
 A strategy is a class; the parameters of its constructor are keys of ``strategy`` in the configuration. See
 :class:`task.strategies.strategy.Strategy`, and docs/strategies.md.
@@ -9,9 +9,14 @@ from __future__ import annotations
 from inspect import signature
 
 from task.job import StrategySpec
+from task.strategies.fedadam import FedAdam
 from task.strategies.fedavg import StreamingAverage
+from task.strategies.fedavgm import FedAvgM
+from task.strategies.fedprox import FedProx
+from task.strategies.fedyogi import FedYogi
 from task.strategies.krum import Krum
 from task.strategies.median import Median
+from task.strategies.scaffold import Scaffold
 from task.strategies.strategy import Strategy
 from task.strategies.trimmed_mean import TrimmedMean
 
@@ -20,6 +25,11 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "median": Median,
     "trimmed_mean": TrimmedMean,
     "krum": Krum,
+    "fedprox": FedProx,
+    "fedavgm": FedAvgM,
+    "fedadam": FedAdam,
+    "fedyogi": FedYogi,
+    "scaffold": Scaffold,
 }
 
 
@@ -35,5 +45,5 @@ def strategy_parameters(name: str) -> tuple[str, ...]:
 
 
 def strategy_of(spec: StrategySpec) -> Strategy:
-    """Return the strategy for one round."""
+    """Return the strategy for one piece of work."""
     return STRATEGIES[spec.name](**{name: getattr(spec, name) for name in strategy_parameters(spec.name)})

@@ -8,15 +8,16 @@ backend adds in ascending client order, so the average does not depend on who fi
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from task.strategies.strategy import Strategy
 from task.weights import Weights
 
 
-class StreamingAverage:
+class StreamingAverage(Strategy):
     """Averages any number of updates in the memory of one.
 
     Examples
@@ -27,9 +28,6 @@ class StreamingAverage:
     >>> average.result()["w"]
     array([3.], dtype=float32)
     """
-
-    keeps_updates: ClassVar[bool] = False
-    least_updates = 1
 
     def __init__(self) -> None:
         self._num_examples = 0
@@ -45,4 +43,9 @@ class StreamingAverage:
 
     def result(self) -> Weights:
         """See :class:`task.strategies.strategy.Strategy`."""
-        return {name: (total / self._num_examples).astype(np.float32) for name, total in self._sums.items()}
+        return {name: mean.astype(np.float32) for name, mean in self.means()}
+
+    def means(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Yield the average of each array, one at a time."""
+        for name, total in self._sums.items():
+            yield name, total / self._num_examples

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from task.strategies.strategy import Strategy
 from task.weights import Weights
 
 
-class KeptUpdates:
+class KeptUpdates(Strategy):
     """Keeps the updates of a round. Each has one vote, however many examples it says that it stands for."""
 
     keeps_updates: ClassVar[bool] = True
-    least_updates = 1
 
     def __init__(self) -> None:
         self._updates: list[Weights] = []

@@ -36,11 +36,7 @@ class Krum(KeptUpdates):
         if f < 0 or m < 1:
             raise ValueError(f"f={f}, m={m}: must be 0 or more, and 1 or more")
         self._f, self._m = f, m
-
-    @property
-    def least_updates(self) -> int:  # type: ignore[override]
-        """See :class:`task.strategies.strategy.Strategy`."""
-        return max(2 * self._f + 3, self._m + self._f)
+        self.least_updates = max(2 * f + 3, m + f)
 
     def result(self) -> Weights:
         """See :class:`task.strategies.strategy.Strategy`."""

@@ -21,7 +21,7 @@ from serverless.platforms.openwhisk.settings import OpenWhiskSettings
 from serverless.platforms.protocol import FunctionSpec
 from serverless.rounds.round_policies import Deadline, FirstK, WaitAll
 from serverless.storage import DirectorySettings
-from task.job import FederatedJob
+from task.job import FederatedJob, StrategySpec
 from task.models import initial_weights
 from task.selection import select_clients
 from task.weights import dumps, sha256
@@ -128,9 +128,16 @@ def test_every_client_counts_once_whatever_befell_its_first_attempt(learn, small
         assert others == [(1, "failed", "corrupt update")]
 
 
+WITH_STATE = [  # the strategy's own alone, and that of its clients, too
+    StrategySpec("fedyogi", eta=0.1, beta_1=0.9, beta_2=0.99, tau=0.001),
+    StrategySpec("scaffold", eta=1.0),
+]
+
+
+@pytest.mark.parametrize("strategy", [StrategySpec(), *WITH_STATE], ids=lambda strategy: strategy.name)
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ONLY_FOR_CLIENTS])
-def test_a_round_is_averaged_once_whatever_befell_the_aggregator(learn, small_mnist, fault):
-    run = learn(once(fault, function="aggregator"))
+def test_a_round_is_averaged_once_whatever_befell_the_aggregator(learn, small_mnist, fault, strategy):
+    run = learn(once(fault, function="aggregator"), job=replace(JOB, optimizer="sgd", strategy=strategy, rounds=3))
     run.check(small_mnist)
     invoked = sum(call.function == "aggregator" and call.server_round == 1 for call in run.platform.calls)
     if fault != "lost, late":  # it may turn up before the next attempt is sent
@@ -286,6 +293,13 @@ def test_optimizer_states_go_on_only_for_clients_that_counted(learn, small_mnist
     assert last not in run.check(small_mnist)[0]
 
 
+def test_control_variates_go_on_only_for_clients_that_counted(learn, small_mnist):
+    job = replace(JOB, optimizer="sgd", strategy=WITH_STATE[1], clients=4, rounds=3)
+    last = select_clients(job, 1)[-1]
+    run = learn(None, FirstK(3), job=job, on=straggling({last}, opens_in=1))
+    assert last not in run.check(small_mnist)[0]
+
+
 @pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
@@ -297,16 +311,18 @@ def test_optimizer_states_go_on_only_for_clients_that_counted(learn, small_mnist
     ),
     averages=st.dictionaries(st.integers(1, 2), st.sampled_from(["lost", "raises", "throttled", "rubbish"])),
     keeps=st.booleans(),
+    strategy=st.sampled_from([StrategySpec(), *WITH_STATE]),
 )
 def test_whatever_goes_wrong_the_weights_are_those_of_the_updates_that_counted(
-    learn, small_mnist, policy, faults, averages, keeps
+    learn, small_mnist, policy, faults, averages, keeps, strategy
 ):
     def script(call):
         if call.function == "aggregator":
             return averages.get(call.server_round, "ok") if call.attempt == 1 else "ok"
         return faults.get((call.server_round, call.client_id, call.attempt), "ok")
 
-    run = learn(script, policy, job=replace(JOB, optimizer_state="keep" if keeps else "reset"))
+    job = replace(JOB, optimizer="sgd" if strategy.name == "scaffold" else "adam", strategy=strategy)
+    run = learn(script, policy, job=replace(job, optimizer_state="keep" if keeps else "reset"))
     told = run.check(small_mnist)
     assert run.error is None  # the third attempt always succeeds
     for number, clients in enumerate(told, start=1):

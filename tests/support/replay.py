@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pandas as pd
 
+from task.aggregation import Aggregation
 from task.data import Images
 from task.job import FederatedJob
 from task.models import initial_weights
 from task.partition import make_partition
-from task.strategies.fedavg import StreamingAverage
 from task.training import local_update
 from task.weights import Weights, sha256
 
@@ -33,20 +33,20 @@ def counted(invocations: pd.DataFrame, rounds: Iterable[int]) -> list[tuple[int,
 def replay(job: FederatedJob, mnist: Images, participants: Sequence[tuple[int, ...]]) -> list[str]:
     """Learn with these clients in these rounds; return the hash of the global weights after each round.
 
-    An optimizer state goes on from the client's last round among these, where the job keeps states.
+    What a client keeps goes on from its last round among these, and the strategy's own state from the round before.
     """
-    weights, states = initial_weights(job.model, job.seed), dict[int, Weights]()
+    weights, states, shared = initial_weights(job.model, job.seed), dict[int, Weights](), Weights()
     partition, hashes = make_partition(job, mnist.train_labels), []
     for server_round, clients in enumerate(participants, start=1):
-        average = StreamingAverage()
+        average = Aggregation(job, weights, shared)
         for client in clients:
             mine = partition.indices[client]
             images, labels = mnist.train_images[mine], mnist.train_labels[mine]
             state = states.get(client)
-            update = local_update(job, client, server_round, weights, images, labels, state, Untimed())
+            update = local_update(job, client, server_round, weights, images, labels, state, Untimed(), shared)
             average.add(update.weights, update.num_examples)
             if update.optimizer_state is not None:
                 states[client] = update.optimizer_state
-        weights = average.result()
+        weights, shared = average.result(), average.state
         hashes.append(sha256(weights))
     return hashes

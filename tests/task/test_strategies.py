@@ -113,6 +113,11 @@ def test_every_strategy_says_whether_it_keeps_all_updates_and_fedavg_does_not():
         "median": True,
         "trimmed_mean": True,
         "krum": True,
+        "fedprox": False,
+        "fedavgm": False,
+        "fedadam": False,
+        "fedyogi": False,
+        "scaffold": False,
     }
 
 

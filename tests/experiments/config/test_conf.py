@@ -71,6 +71,7 @@ def needed_for(group, option):
     return {
         "cluster": A_CLUSTER,
         "platform": [f"backends=[{option}]"],
+        "strategy": ["optimizer=sgd"] if option == "scaffold" else [],
         "fabric": [] if option == "none" else ["backends=[fabric]", *few],
     }.get(group, [])
 

@@ -14,9 +14,12 @@ from metrics.collect.tables import load
 pytestmark = pytest.mark.usefixtures("nothing_survives")
 
 # Optimizer states that are kept, and clients that do not take part in every round: both must be restored.
-JOB = ("clients=5", "clients_per_round=3", "optimizer=adam", "optimizer_state=keep", "seeds=[3]")
+JOB = ("clients=5", "clients_per_round=3", "optimizer_state=keep", "seeds=[3]")
 SWEPT = 40  # rounds of a cell that is killed in its third
-IN_TENSORFLOW, IN_NUMPY = ("model=nn", "batch_size=500"), ("model=mlp50", "batch_size=20")
+IN_TENSORFLOW, SMALL = ("model=nn", "batch_size=500", "optimizer=adam"), ("model=mlp50", "batch_size=20")
+IN_NUMPY = (*SMALL, "optimizer=adam")
+# The state of a strategy must be restored with the global weights, and clients' control variates with it.
+FEDYOGI, SCAFFOLD = (*IN_NUMPY, "strategy=fedyogi"), (*SMALL, "strategy=scaffold", "optimizer=sgd")
 
 
 def kill_the_command(process, child_of):
@@ -53,6 +56,8 @@ def assert_nothing_is_lost_or_doubled(tables, rounds):
     ("cut_off", "model"),
     [
         (kill_the_command, IN_NUMPY),
+        (kill_the_command, SCAFFOLD),
+        pytest.param(kill_the_run, FEDYOGI, marks=pytest.mark.exhaustive),
         pytest.param(kill_the_run, IN_TENSORFLOW, marks=pytest.mark.exhaustive),
         pytest.param(press_ctrl_c, IN_NUMPY, marks=pytest.mark.exhaustive),
     ],
@@ -97,6 +102,9 @@ def test_the_bare_loop_goes_on_after_its_last_whole_round(
     ("backend", "model"),
     [
         ("openwhisk", IN_NUMPY),
+        ("openwhisk", FEDYOGI),
+        pytest.param("openwhisk", SCAFFOLD, marks=pytest.mark.exhaustive),
+        pytest.param("flower", SCAFFOLD, marks=pytest.mark.exhaustive),
         pytest.param("openwhisk", IN_TENSORFLOW, marks=pytest.mark.exhaustive),
         pytest.param("flower", IN_TENSORFLOW, marks=pytest.mark.exhaustive),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from machine.resources import affinity_cores
-from task.engines.engine import load_engine
+from task.engines.engine import Terms, load_engine
 from task.engines.numpy_engine import cross_entropy, differentiate, trainer
 from task.engines.optimizers import OPTIMIZERS
 from task.models import initial_weights
@@ -80,7 +80,7 @@ def question(mnist):
 def test_both_engines_give_the_same_weights_states_losses_and_verdicts(optimizer, question, mnist):
     start = initial_weights("mlp50", 0)
     (ours, state, losses), (theirs, their_state, their_losses) = (
-        load_engine(name).trainer("mlp50", optimizer, RATES[optimizer], 10).train(start, *question)
+        load_engine(name).trainer("mlp50", optimizer, RATES[optimizer], 10, Terms()).train(start, *question)
         for name in ("numpy", "tensorflow")
     )
     assert max(float(np.abs(ours[name] - start[name]).max()) for name in start) > 0.01
