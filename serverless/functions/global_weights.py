@@ -1,4 +1,4 @@
-"""How a function reads the global weights, and states that earlier rounds left: from a store that may hand out something else than was put into it.
+"""How a function reads global weights, and states: from a store that may hand out something else than was put in.
 
 Not every store names the MD5 sum of an object, and some were seen to send damaged bytes. So their hash
 travels in the parameters of the call. Shipped into functions.
