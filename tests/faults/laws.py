@@ -37,7 +37,7 @@ def assert_the_tables_agree(day: Day, policy: RoundPolicy, job: FederatedJob = J
     runs = day.rounds[["run_id"]].drop_duplicates().assign(status="success", resumes=day.rounds["part"].max())
     tables = {"runs": runs, "rounds": day.rounds, "invocations": day.invocations}
     for law in RULES:
-        if law.table != "runs":
+        if law.table in ("rounds", "invocations"):
             broken = tables[law.table][law.broken(tables)]
             assert broken.empty, f"{law.text}:\n{broken.to_string()}"
 

@@ -63,5 +63,5 @@ def test_the_weights_are_those_of_the_updates_that_counted_and_every_attempt_has
     assert clients["cpu_s"].notna().all()
     runs = rounds[["run_id"]].drop_duplicates().assign(status="success", resumes=0)
     tables = {"runs": runs, "rounds": rounds, "invocations": calls}
-    assert [law.text for law in RULES if law.table != "runs" and law.broken(tables).any()] == []
+    assert [law.text for law in RULES if law.table in ("rounds", "invocations") and law.broken(tables).any()] == []
     assert not [path for path in (tmp_path / "store").rglob("*.*") if path.is_file()]

@@ -88,7 +88,7 @@ class Run:
         runs = self.rounds[["run_id"]].drop_duplicates().assign(status="success", resumes=0)
         tables = {"runs": runs, "rounds": self.rounds, "invocations": self.calls}
         for law in RULES:
-            if law.table != "runs":
+            if law.table in ("rounds", "invocations"):
                 assert not law.broken(tables).any(), law.text
         told = counted(self.calls, self.rounds["server_round"])
         assert list(self.rounds["updates"]) == [len(set(clients)) for clients in told]
