@@ -1,10 +1,12 @@
-"""Which runs an experiment is made of: one per backend and seed."""
+"""Which runs an experiment is made of, and in which order: one per backend, seed and repeat."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from experiments.config.backend_settings import Placement, asked_workers, job_of
@@ -25,13 +27,36 @@ _SECTIONS_SINCE = {"topology": asdict(TopologyConfig())}  # the same of sections
 
 
 @dataclass(frozen=True)
+class Turn:
+    """When a run of an experiment has its turn; also columns of its row in ``runs``.
+
+    A block holds each system once, for one seed, in an order of its own: what drifts with time (heat, other work on the
+    machine) then hits no system more than another.
+
+    Parameters
+    ----------
+    repeat
+        How often the same run was made before, in this experiment.
+    block
+        Which block of the experiment, from 0.
+    place
+        Which run of its block, from 0.
+    """
+
+    repeat: int = 0
+    block: int | None = None
+    place: int | None = None
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """One run to be made.
 
     Parameters
     ----------
     run_id
-        ``<backend>-s<seed>-<hash>``; the hash is of all that may change what is learnt or measured.
+        ``<backend>-s<seed>-<hash>``, with ``r<repeat>-`` before the hash if it is a repeat; the hash is of all that may
+        change what is learnt or measured.
     config
         The whole configuration, with the number of workers that it comes to here.
     directory
@@ -45,15 +70,21 @@ class RunPlan:
     config: ExperimentConfig
     placement: Placement
     directory: Path
+    turn: Turn = field(default_factory=Turn)
 
     @property
     def label(self) -> str:
         """The run's name in messages."""
-        return f"{self.backend} seed {self.job.seed}"
+        return label(self.backend, self.job.seed, self.turn.repeat)
+
+
+def label(backend: str, seed: int, repeat: int) -> str:
+    """Return the name of a run in messages."""
+    return f"{backend} seed {seed}" + (f" repeat {repeat}" if repeat else "")
 
 
 def plan_runs(config: ExperimentConfig, out: Path) -> list[RunPlan]:
-    """Return the runs of a valid configuration, seed by seed, so that backends are compared early."""
+    """Return the runs of a valid configuration in the order in which they are made: block by block."""
     resolved = replace(config, workers=asked_workers(config))
     return [
         RunPlan(
@@ -64,16 +95,26 @@ def plan_runs(config: ExperimentConfig, out: Path) -> list[RunPlan]:
             config=resolved,
             placement=BACKENDS[backend].placement(config),
             directory=out / "runs" / name,
+            turn=turn,
         )
-        for seed in config.seeds
-        for backend in config.backends
-        for name in [run_id(config, backend, seed)]
+        for backend, seed, turn in _turns(config)
+        for name in [run_id(config, backend, seed, turn.repeat)]
     ]
 
 
-def run_id(config: ExperimentConfig, backend: str, seed: int) -> str:
+def _turns(config: ExperimentConfig) -> Iterator[tuple[str, int, Turn]]:
+    """Yield backend, seed and turn of each run: repeat by repeat, seed by seed, backends shuffled by both."""
+    blocks = [(repeat, seed) for repeat in range(config.repeats) for seed in config.seeds]
+    for block, (repeat, seed) in enumerate(blocks):
+        order = random.Random(f"{repeat}/{seed}").sample(config.backends, len(config.backends))
+        for place, backend in enumerate(order):
+            yield backend, seed, Turn(repeat, block, place)
+
+
+def run_id(config: ExperimentConfig, backend: str, seed: int, repeat: int = 0) -> str:
     """Return the id of a run."""
-    return f"{backend}-s{seed}-{configuration_hash(config, backend)}"
+    again = f"r{repeat}-" if repeat else ""
+    return f"{backend}-s{seed}-{again}{configuration_hash(config, backend)}"
 
 
 def configuration_hash(config: ExperimentConfig, backend: str) -> str:

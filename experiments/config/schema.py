@@ -44,6 +44,7 @@ _SEEDS = Must("not be empty, such as seeds=[0,1,2]", bool)
 _32_BITS = Must("be numbers from 0 to 4,294,967,295", lambda seeds: all(0 <= seed < 2**32 for seed in seeds))
 _ONCE = Must("name each value once: the same one twice would be the same run twice", lambda of: len(set(of)) == len(of))
 _TRACKED = Must(f"name some of {', '.join(sorted(TRACKERS))}", lambda names: set(names) <= set(TRACKERS))
+_REPEATS = between(1, 100)
 _WORKERS = between(1, 1024)  # a process each
 _TARGET = between(0, 1, ", such as 0.95, or null for no target")
 _OF_A_CORE = above(0, 1, " (of a core), or null")
@@ -252,6 +253,7 @@ class ExperimentConfig:
     experiment: Folder = MISSING
     backends: Annotated[list[str], _BACKENDS, _ONCE] = MISSING
     seeds: Annotated[list[int], _SEEDS, _32_BITS, _ONCE] = MISSING
+    repeats: Annotated[int, _REPEATS] = 1  # older results have one
     clients: Count = MISSING
     clients_per_round: Count = MISSING
     rounds: Count = MISSING

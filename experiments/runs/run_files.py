@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experiments.config.backend_settings import Placement
-from experiments.config.plan import RunPlan
+from experiments.config.plan import RunPlan, Turn
 from machine import clocks
 from machine.clocks import now
 from machine.files import undamaged, write_whole
@@ -50,6 +50,8 @@ class RunFile:
         The process that starts the run.
     part
         How often the run has been resumed so far.
+    turn
+        When it has its turn in its experiment.
     clock
         Name of the clock of all its moments, :func:`machine.clocks.name`; empty in older files.
     """
@@ -66,6 +68,7 @@ class RunFile:
     watcher: str
     watcher_pid: int
     part: int = 0
+    turn: Turn = field(default_factory=Turn)
     clock: str = ""
 
     @classmethod
@@ -91,6 +94,7 @@ class RunFile:
             watcher=watcher,
             watcher_pid=os.getpid(),
             part=part,
+            turn=plan.turn,
             clock=clocks.name(),
         )
 
@@ -115,6 +119,7 @@ class RunFile:
                 **{
                     **values,
                     "job": FederatedJob.from_dict(values["job"]),
+                    "turn": Turn(**values.get("turn", {})),
                     "placement": Placement(**values["placement"]),
                     "identity": Identity(**values["identity"]),
                     "provenance": Provenance(**values["provenance"]),

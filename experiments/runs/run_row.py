@@ -39,6 +39,7 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         experiment=run.experiment,
         backend=run.backend,
         **asdict(run.placement),
+        **asdict(run.turn),
         seed=job.seed,
         status=outcome.status,
         error=None if outcome.error is None else plain(outcome.error),

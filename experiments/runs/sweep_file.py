@@ -38,6 +38,7 @@ class PlannedRun:
     seed: int
     max_rounds: int
     client_epochs: int
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def _runs(cell: Cell) -> tuple[PlannedRun, ...]:
             seed=plan.job.seed,
             max_rounds=plan.job.rounds,
             client_epochs=plan.job.clients_per_round * plan.job.local_epochs,
+            repeat=plan.turn.repeat,
         )
         for plan in plan_runs(cell.config, cell.out)
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from experiments.config.plan import label
 from experiments.live.progress import RUNNING, WAITING
 from experiments.runs.results_folder import finished_row, is_locked
 from experiments.runs.run_files import LOG, RunFile, is_run, rounds_of
@@ -49,7 +50,7 @@ class RunStanding:
     @property
     def label(self) -> str:
         """Its name in messages."""
-        return f"{self.planned.backend} seed {self.planned.seed}"
+        return label(self.planned.backend, self.planned.seed, self.planned.repeat)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def _overhead(runs: pd.DataFrame) -> pd.Series[float]:
 def per_system(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per cell and system: its medians over the finished runs of :func:`per_run`.
 
-    Columns: ``cell``, ``system``, ``backend``, ``emulated``, ``n`` (finished runs), ``unfinished``, a
+    Columns: ``cell``, ``system``, ``backend``, ``emulated``, ``n`` (seeds with a finished run), ``unfinished``, a
     :class:`~metrics.analysis.statistics.Median` for each column of :data:`KPIS`, and a float share for each of
     :data:`metrics.collect.phases.GROUPS` (the mean over the runs, so that they still add up to 1).
     """
@@ -147,7 +147,7 @@ def per_system(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(runs: pd.DataFrame) -> dict[str, object]:
-    finished = runs[runs["status"] == "success"]
+    finished = _of_seeds(runs[runs["status"] == "success"])
     medians: dict[str, Median] = {
         kpi.column: median(
             finished[kpi.column].astype("float64"),
@@ -157,11 +157,21 @@ def _summary(runs: pd.DataFrame) -> dict[str, object]:
     }
     return {
         "n": len(finished),
-        "unfinished": len(runs) - len(finished),
+        "unfinished": int((runs["status"] != "success").sum()),
         **{name: runs[name].iloc[0] for name in ("cell", "system", "backend", "emulated")},
         **medians,
         **{group: _group_share(finished, phases) for group, phases in GROUPS.items()},
     }
+
+
+def _of_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per seed: the mean of its repeats, which are no independent runs."""
+    if not runs["repeat"].any():
+        return runs
+    keys = list(PAIRED_BY)
+    numbers = [*(kpi.column for kpi in KPIS), *(f"{phase}_share" for phase in (*PHASES, UNATTRIBUTED))]
+    grouped = runs.astype(dict.fromkeys(numbers, "float64")).groupby(keys, sort=False)
+    return grouped[numbers].mean().join(grouped["is_censored"].any()).reset_index()
 
 
 def _group_share(runs: pd.DataFrame, phases: Sequence[str]) -> float:

@@ -170,6 +170,21 @@ def permutation_p(differences: ArrayLike) -> float | None:
     return float(result.pvalue)
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values that are corrected for how many they are (Holm 1979, Scandinavian Journal of Statistics 6:65-70).
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for place, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
 def write_median(found: Median, unit: str) -> str:
     """Write a median with its interval, where there is one; ``> 45`` for one that censoring left open.
 

@@ -27,6 +27,9 @@ class RunRow:
     runtime: str  # how the backend ran: "pool", "simulation", "deployment", "embedded", "cluster"
     store: str | None  # directory, minio, or null
     seed: int
+    repeat: int = 0  # how often the same run was made before, in this experiment
+    block: int | None = None  # of the experiment's order: a block holds each system once, for one seed and repeat
+    place: int | None = None  # within its block; null, as block, in older rows
     status: str  # success, failed, interrupted
     error: str | None
     # what was learnt

@@ -15,7 +15,7 @@ from metrics.analysis.labels import label_runs
 from metrics.collect.cost_table import AROUND, COST, ESSENTIAL, SCENARIO
 from metrics.collect.tables import Tables
 
-_SHARED = ["cell", "seed", "pricing", "vm", "egress_share", "free_tier", "round_time"]
+_SHARED = ["cell", "seed", "repeat", "pricing", "vm", "egress_share", "free_tier", "round_time"]
 _SIDE = ["usd_per_hour", "usd_per_round", "round_s"]
 
 
@@ -26,7 +26,7 @@ def rates(tables: Tables) -> pd.DataFrame:
     """
     cost = tables[COST]
     runs = label_runs(tables["runs"])
-    runs = runs[runs["status"] == "success"][["run_id", "cell", "seed", "system", "backend"]]
+    runs = runs[runs["status"] == "success"][["run_id", "cell", "seed", "repeat", "system", "backend"]]
     rows = []
     rounds = cost[cost["server_round"] != AROUND]
     for keys, bill in rounds.groupby(["run_id", *SCENARIO], sort=False, dropna=False):

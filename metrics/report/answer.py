@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.analysis.comparisons.paired_tests import COMPARED, write_p
+from metrics.analysis.comparisons.paired_tests import COMPARED, is_noise, write_p
 from metrics.analysis.labels import BASELINE
 from metrics.analysis.statistics import FEWEST, Median, write_median
 from metrics.collect.tables import records
@@ -102,6 +102,11 @@ def _of_pair(test: dict[str, Any], finished: pd.DataFrame) -> str:
         few = "one pair of runs" if test["n"] == 1 else f"{test['n']} pairs of runs"
         return (
             f"{beat} {rounds} take {factor} the time ({times}), but n = {test['n']}: {few} may differ by noise alone."
+        )
+    if is_noise(test):
+        return (
+            f"{left} and {right} are level: {rounds} of {right} take {factor} the time, and repeats of one system "
+            f"differ by up to {write(test['floor'], 'ratio')}."
         )
     sure = f"n = {test['n']} pairs by seed, {write_p(test['n'], test['p_value'])}"
     if ratio.low <= 1 <= ratio.high:

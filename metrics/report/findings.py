@@ -118,7 +118,8 @@ def _notes(runs: pd.DataFrame) -> list[str]:
         if most >= FEWEST
         else f"below n = {FEWEST} no 95 % interval of a median exists, and none is given"
     )
-    lines = [f"n: finished runs, one per seed. Values are medians over them; {interval}."]
+    repeats = ", the mean of its repeats" if runs["repeat"].any() else ""
+    lines = [f"n: finished runs, one per seed{repeats}. Values are medians over them; {interval}."]
     if finished["platform"].notna().any():
         lines.append("First round: includes the start of functions; pools and nodes start in the set-up.")
     if finished["warm_rounds"].gt(0).any():

@@ -97,6 +97,8 @@ def agreements(tables: Tables) -> list[Agreement]:
     runs = label_runs(tables["runs"])
     keys = ["cell", "seed", "waits_for_all"]
     runs["waits_for_all"] = waits_for_all(runs)
+    again = runs["repeat"].map(lambda repeat: f" repeat {repeat}" if repeat else "")
+    runs["system"] = runs["system"] + again  # it must learn the same as its first run
     rounds = runs[["run_id", "system", *keys]].merge(tables["rounds"], on="run_id")
     of_each = dict(iter(rounds.groupby(keys, sort=False)))
     found = [

@@ -1,4 +1,4 @@
-"""Whether two systems differ, cell by cell: ratios within pairs of one seed, and how surprising they would be."""
+"""Whether two systems differ, cell by cell: ratios within pairs of one seed, how surprising, and the noise floor."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metrics.analysis.comparisons.noise_floor import noise_floors
 from metrics.analysis.kpis import KPIS
 from metrics.analysis.labels import PAIRED_BY
 from metrics.analysis.statistics import FEWEST, median, permutation_p
@@ -29,17 +30,25 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row per cell, pair of systems and KPI that has pairs: ``n`` pairs (of one seed, with equal workers and
-        threads), ``ratio`` (a :class:`~metrics.analysis.statistics.Median` of ``right`` over ``left``) and ``p_value``
-        (of no difference, by permutation of the signs of the logarithms; null below n = 6). The p-values are not
-        corrected for how many there are.
+        threads; of repeats the geometric mean), ``ratio`` (a :class:`~metrics.analysis.statistics.Median` of ``right``
+        over ``left``), ``p_value`` (of no difference, by permutation of the signs of the logarithms; null below n = 6),
+        not corrected for how many there are, and ``floor`` and ``floor_pairs``
+        (:func:`~metrics.analysis.comparisons.noise_floor.noise_floors`; null without repeats).
     """
     finished = runs[runs["status"] == "success"]
     rows = [row for _, of_cell in finished.groupby("cell", sort=False) for row in _of_cell(of_cell)]
-    return pd.DataFrame(rows, columns=["cell", "left", "right", "kpi", "n", "ratio", "p_value"])
+    found = pd.DataFrame(rows, columns=["cell", "left", "right", "kpi", "n", "ratio", "p_value"])
+    floors = noise_floors(finished, [kpi.column for kpi in COMPARED]).add_prefix("floor_")
+    return found.join(floors.rename(columns={"floor_floor": "floor"}), on=["cell", "kpi"])
+
+
+def is_noise(test: Mapping[str, Any]) -> bool | None:
+    """Whether a difference is no larger than those between repeats of one system; ``None`` without repeats."""
+    return None if pd.isna(test["floor"]) else max(test["ratio"].value, 1 / test["ratio"].value) <= test["floor"]
 
 
 def _of_cell(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    keys, columns = list(PAIRED_BY), [kpi.column for kpi in COMPARED]
+    keys, columns = [*PAIRED_BY, "repeat"], [kpi.column for kpi in COMPARED]
     latest = runs.drop_duplicates([*keys, "system"], keep="last")
     of_system = {
         str(name): rows[[*keys, *columns]].astype(dict.fromkeys(columns, "float64"))
@@ -49,8 +58,9 @@ def _of_cell(runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
         paired = of_system[left].merge(of_system[right], on=keys, suffixes=("_left", "_right"))
         for kpi in COMPARED:
             below, above = paired[f"{kpi.column}_left"], paired[f"{kpi.column}_right"]
-            ratio = (above / below)[(below > 0) & (above > 0)]
-            if len(ratio):
+            steps = pd.Series(np.log((above / below)[(below > 0) & (above > 0)]))
+            if len(steps):
+                ratio = np.exp(steps.groupby([paired[key] for key in PAIRED_BY]).mean())
                 yield {
                     "cell": runs["cell"].iloc[0],
                     "left": left,

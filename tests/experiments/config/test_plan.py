@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from experiments.config.backends import BACKENDS
 from experiments.config.compose import compose_cells
-from experiments.config.plan import configuration_hash, plan_runs, run_id
+from experiments.config.plan import Turn, configuration_hash, plan_runs, run_id
 from experiments.config.schema import ExperimentConfig
 from task.job import FederatedJob
 
@@ -22,15 +22,19 @@ def config(*words):
     return cell.config
 
 
-def test_a_run_per_backend_and_seed_seed_by_seed(tmp_path):
-    plans = plan_runs(config("seeds=[4,5]", "backends=[flower,inprocess]"), tmp_path)
-    assert [(plan.job.seed, plan.backend) for plan in plans] == [
-        (4, "flower"),
-        (4, "inprocess"),
-        (5, "flower"),
-        (5, "inprocess"),
-    ]
-    assert len({plan.run_id for plan in plans}) == 4
+def test_a_block_holds_each_system_once_for_one_seed_in_an_order_of_its_own(tmp_path):
+    backends = ["flower", "inprocess", "openwhisk"]
+    words = ("seeds=[4,5,6,7,8]", f"backends=[{','.join(backends)}]", "repeats=2")
+    plans = plan_runs(config(*words), tmp_path)
+    blocks = [plans[start : start + 3] for start in range(0, len(plans), 3)]
+    assert [block[0].job.seed for block in blocks] == [4, 5, 6, 7, 8] * 2
+    for number, block in enumerate(blocks):
+        assert sorted(plan.backend for plan in block) == backends
+        assert [plan.turn for plan in block] == [Turn(number // 5, number, place) for place in range(3)]
+        assert len({plan.job for plan in block}) == 1
+    assert len({tuple(plan.backend for plan in block) for block in blocks}) > 2  # each order is one of six
+    assert plan_runs(config(*words), tmp_path) == plans
+    assert len({plan.run_id for plan in plans}) == 30
     assert all(plan.directory == tmp_path / "runs" / plan.run_id for plan in plans)
 
 
@@ -41,6 +45,7 @@ def test_a_run_per_backend_and_seed_seed_by_seed(tmp_path):
         "out=elsewhere",
         "backends=[flower]",
         "seeds=[7]",
+        "repeats=3",
         "experiment=other",
         "rerun=true",
         "figures=false",
