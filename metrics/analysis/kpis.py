@@ -125,7 +125,7 @@ def _kpis_of(run_id: str, rounds: pd.DataFrame) -> dict[str, object]:
 
 def _overhead(runs: pd.DataFrame) -> pd.Series[float]:
     """Return each finished run's ``warm_round_s`` over the bare loop's of the same cell, seed and workers."""
-    keys = list(PAIRED_BY)
+    keys = [*PAIRED_BY, "repeat"]
     finished = runs[runs["status"] == "success"]
     lowest = finished[finished["backend"] == BASELINE].drop_duplicates(keys, keep="last")
     paired = runs[keys].merge(lowest[[*keys, "warm_round_s"]], on=keys, how="left")["warm_round_s"]

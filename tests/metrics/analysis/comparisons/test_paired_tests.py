@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 from metrics.analysis.comparisons.paired_tests import differences, is_noise, write_p
 from metrics.analysis.kpis import per_run, per_system
 from metrics.analysis.statistics import holm
-from metrics.collect.tables import load
+from metrics.collect.row_files import append, read_run
+from metrics.collect.row_types import RunRow
+from metrics.collect.tables import collect, load
 from metrics.report.answer import answer
 from metrics.report.difference_tables import paired_tests
 
@@ -75,6 +79,23 @@ def test_the_mean_of_its_repeats_stands_for_a_seed(make_experiment: Callable[...
     for system in once.index:
         assert twice.loc[system, "wall_s"].value == pytest.approx(2 * once.loc[system, "wall_s"].value)
         assert twice.loc[system, "warm_round_s"].value == pytest.approx(once.loc[system, "warm_round_s"].value)
+
+
+def test_a_repeat_is_compared_with_the_same_repeat_of_the_bare_loop(
+    make_experiment: Callable[..., Path], row_makers: dict[str, Callable[..., Any]]
+) -> None:
+    folder = make_experiment(seeds=range(2))
+    for row in load(folder)["runs"].itertuples():
+        rounds = [row_makers["rounds"](f"{row.run_id}-r1", number, train_s=20.0) for number in (1, 2, 3)]
+        run = replace(RunRow(**read_run(folder / "runs" / row.run_id, "runs").to_pylist()[0]), repeat=1)
+        directory = folder / "runs" / f"{row.run_id}-r1"
+        directory.mkdir()
+        append(directory, replace(run, run_id=f"{row.run_id}-r1"))
+        append(directory, *rounds)
+    collect(folder)
+    overhead = per_run(load(folder)).set_index(["backend", "repeat"])["overhead"]
+    assert set(overhead["inprocess"]) == {1.0}
+    assert set(overhead[("openwhisk", 1)]) == {1.0}  # both took 21.05 s
 
 
 def test_the_report_calls_a_difference_within_the_noise_floor_none(make_experiment: Callable[..., Path]) -> None:
