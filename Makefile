@@ -16,7 +16,7 @@ SBOM ?= build/sbom.cdx.json
 # done its own takes over from the other one.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20 $(TESTS)
 UNIT := --hypothesis-profile quick -m "not (server or training or slow or fault or exhaustive)"
-PYTHONS ?= python3.12 python3.13
+PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python3.1[23]),python3.12 python3.13)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # without compiled bytecode, each process that imports TensorFlow takes 8 s longer
 

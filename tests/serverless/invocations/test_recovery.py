@@ -42,7 +42,7 @@ def learn(small_mnist, mnist_settings, monkeypatch):
         monkeypatch.setattr(keeper, "open_platform", opened)
         monkeypatch.setattr(keeper, "load_images", lambda *_: small_mnist)
         made = keeper.ServerlessSettings(
-            platform=OpenWhiskSettings(request_timeout_s=5.0, **platform),
+            platform=OpenWhiskSettings(**{"request_timeout_s": 5.0, **platform}),
             store=DirectorySettings(directory / "store"),
             data=mnist_settings,
             client=FunctionSpec("client", memory_mb=256, timeout_s=3.0),
@@ -238,7 +238,7 @@ def test_a_second_keeper_at_the_same_run_is_told(learn, tmp_path):
         return "ok"
 
     with pytest.raises(keeper.RegisterError, match=r"attempt 1 of client \d in round 2 was begun by somebody else"):
-        learn(directory, script)
+        learn(directory, script, request_timeout_s=0.5)  # which is waited for in the end
 
 
 def test_a_run_that_is_over_leaves_nobody_in_the_register(learn, tmp_path):
