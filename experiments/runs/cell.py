@@ -48,12 +48,15 @@ class CellResult:
         The signal that stopped it, if one did.
     trackers
         What its runs were written to, for the files that are made of all of them.
+    blocks
+        How many of its blocks have been made, where they are made one by one.
     """
 
     rows: dict[str, RunRow] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     signal_number: int | None = None
     trackers: Trackers | None = None
+    blocks: int = 0
 
     @property
     def failed(self) -> list[RunRow]:
@@ -75,10 +78,17 @@ def check_runs(cell: Cell) -> list[RunPlan]:
     return plans
 
 
-def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> CellResult:
+def run_cell(
+    cell: Cell, console: Console, command: tuple[str, ...] = CHILD, so_far: CellResult | None = None
+) -> CellResult:
     """Make the runs of a configuration that are not finished yet, and collect its tables.
 
     A run that fails does not stop the others. The folder is locked while this takes place.
+
+    Parameters
+    ----------
+    so_far
+        Of the cell's earlier blocks: its next block is made, and added to it. ``None``: all blocks.
 
     Raises
     ------
@@ -88,13 +98,16 @@ def run_cell(cell: Cell, console: Console, command: tuple[str, ...] = CHILD) -> 
     plans = check_runs(cell)
     identities = identify(plans, data_settings(cell.config))
     provenance = collect_provenance(CONFIGS.parent)
-    result = CellResult()
+    result = so_far or CellResult()
+    if so_far is not None:
+        plans = [plan for plan in plans if plan.turn.block == so_far.blocks]
+        so_far.blocks += 1
     with locked(cell.out), StopRequest() as stop:
         notes = [*capped(cell.config), *arrange(cell.out, cell.config)]
         try:
             with open_view(console, title(cell.config), plans) as view:
                 view.note(*notes)
-                result.trackers = Trackers(cell.config.tracking, view.note)
+                result.trackers = result.trackers or Trackers(cell.config.tracking, view.note)
                 for plan in plans:
                     if stop.wanted:
                         break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ def run_cells(cells: Sequence[Cell], console: Console) -> int:
     """
     for cell in cells:
         check_runs(cell)
-    ended: list[_Ended] = []
+    ended: dict[Path, _Ended] = {}
     tops = {cell.top: [other for other in cells if other.top == cell.top] for cell in cells}
     with ExitStack() as stack:
         for top, its_cells in tops.items():
@@ -62,29 +63,56 @@ def run_cells(cells: Sequence[Cell], console: Console) -> int:
                 Ledger.of(its_cells).write(top)
             except OSError as error:
                 raise ConfigError(disk_problem(top, error)) from error
-        for number, cell in enumerate(cells, start=1):
+        turns = _turns(cells)
+        for number, cell in enumerate(turns, start=1):
+            earlier = ended.get(cell.out)
+            if earlier is not None and earlier.error is not None:
+                continue
             if cell.name:
-                console.rule(f"{number} of {len(cells)}: {cell.name}")
-            ended.append(_run(cell, console))
-            if cell.name:
-                ended.append(_collected(ended.pop(), [other.out for other in tops[cell.top]]))
-            if ended[-1].is_stopped:
+                console.rule(f"{number} of {len(turns)}: {cell.name}")
+            by_blocks, is_last = len(turns) > len(cells), all(other is not cell for other in turns[number:])
+            one = _run(cell, console, _so_far(earlier) if by_blocks else None, is_last=is_last)
+            ended[cell.out] = _collected(one, [other.out for other in tops[cell.top]]) if cell.name else one
+            if ended[cell.out].is_stopped:
                 break
-        concluded = ended[-1].is_stopped or _conclude_all(tops, console)
+        stopped = next((one for one in ended.values() if one.is_stopped), None)
+        concluded = stopped is not None or _conclude_all(tops, console)
     if len(cells) > 1:
         _sum_up(cells, ended, console)
-    if len(cells) == 1 or ended[-1].is_stopped:
-        return ended[-1].code
-    return SUCCEEDED if concluded and not any(one.code for one in ended) else FAILED
+    if stopped is not None or len(cells) == 1:
+        return (stopped or ended[cells[0].out]).code
+    return SUCCEEDED if concluded and not any(one.code for one in ended.values()) else FAILED
 
 
-def _run(cell: Cell, console: Console) -> _Ended:
-    """Run one cell; an error in it is printed, and its traceback is kept in the cell's folder."""
+def _turns(cells: Sequence[Cell]) -> list[Cell]:
+    """Return which cell comes when: in a sweep, each as often as it has blocks, all first blocks in random order first.
+
+    So what drifts with time hits no cell more than another. Cells of one block each are made as they are listed: with
+    one run of each, nothing can be told from noise.
+    """
+    blocks = [cell.config.repeats * len(cell.config.seeds) for cell in cells]
+    if len(cells) == 1 or max(blocks) == 1:
+        return list(cells)
+    turns: list[Cell] = []
+    for block in range(max(blocks)):
+        those = [cell for cell, its_blocks in zip(cells, blocks, strict=True) if block < its_blocks]
+        turns += random.Random(f"block {block}").sample(those, len(those))
+    return turns
+
+
+def _so_far(earlier: _Ended | None) -> CellResult:
+    return earlier.result if earlier is not None and earlier.result is not None else CellResult()
+
+
+def _run(cell: Cell, console: Console, so_far: CellResult | None, *, is_last: bool) -> _Ended:
+    """Run a cell, or its next block; an error in it is printed, and its traceback is kept in the cell's folder."""
     with suppress(OSError):  # of an earlier attempt
         (cell.out / CELL_LOG).unlink()
     try:
-        result = run_cell(cell, console)
-        is_told = finish_cell(cell.out, result, console, cell.config)
+        result = run_cell(cell, console, so_far=so_far)
+        is_told = True
+        if is_last or result.signal_number is not None:
+            is_told = finish_cell(cell.out, result, console, cell.config)
     except (ConfigError, DataError, DamagedFileError, OSError) as error:
         said = disk_problem(cell.out, error) if isinstance(error, OSError) else str(error)
         print(f"error: {said}", file=sys.stderr)
@@ -137,8 +165,9 @@ def _report_traceback(folder: Path, console: Console) -> None:
         print_log(folder / CELL_LOG, console)
 
 
-def _sum_up(cells: Sequence[Cell], ended: Sequence[_Ended], console: Console) -> None:
+def _sum_up(cells: Sequence[Cell], by_folder: Mapping[Path, _Ended], console: Console) -> None:
     """Print a line per cell, and what is known of each failure."""
+    ended = [by_folder[cell.out] for cell in cells if cell.out in by_folder]
     console.rule(f"{sum(one.code == SUCCEEDED for one in ended)} of {len(cells)} succeeded")
     for one in ended:
         mark = "ok     " if one.code == SUCCEEDED else "stopped" if one.is_stopped else "FAILED "
@@ -150,5 +179,5 @@ def _sum_up(cells: Sequence[Cell], ended: Sequence[_Ended], console: Console) ->
                 say(console, f"  {one.error}", f"bold {BAD}")
                 if (one.cell.out / CELL_LOG).exists():
                     print_log(one.cell.out / CELL_LOG, console)
-    for cell in cells[len(ended) :]:
+    for cell in (cell for cell in cells if cell.out not in by_folder):
         console.print(f"not run {cell.out}", markup=False, soft_wrap=True)
