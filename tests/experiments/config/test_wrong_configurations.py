@@ -72,7 +72,7 @@ def problems(*words, multirun=False):
         (["strategy=fedavgm", "strategy.eta=0"], "strategy.eta", "0.0", "more than 0"),
         (["strategy=fedavgm", "strategy.momentum=1"], "strategy.momentum", "1.0", "from 0 to below 1"),
         (["strategy=fedadam", "strategy.beta_2=1"], "strategy.beta_2", "1.0", "from 0 to below 1"),
-        (["strategy=fedyogi", "strategy.beta_1=nan"], "strategy.beta_1", "nan", "from 0 to below 1"),
+        (["strategy=fedyogi", "strategy.beta_1=nan"], "strategy.beta_1", "NaN", "from 0 to below 1"),
         (["strategy=fedyogi", "strategy.tau=0"], "strategy.tau", "0.0", "more than 0"),
         (["strategy.eta=1"], "strategy.eta", "1.0", "strategy=fedadam and strategy=fedyogi and strategy=scaffold"),
         (["strategy=scaffold"], "optimizer.name", "'adam'", "strategy=scaffold is made for sgd alone"),
