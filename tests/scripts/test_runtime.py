@@ -149,6 +149,7 @@ def test_our_client_function_trains_in_it(tmp_path):
         code = base64.b64encode(package("openwhisk/client", store=tmp_path.as_uri())).decode()
         assert it.post("/init", init_body(code)) == (200, {"ok": True})
         params = {"job": job.to_dict(), "client_id": 7, "server_round": 1, "attempt": 1, **urls}
+        params["weights_sha256"] = sha256(weights)
         status, answer = it.post("/run", {"value": params, "deadline": str(int(time.time() * 1000) + 60_000)})
     assert status == 200, answer
     assert answer["num_examples"] == 20
