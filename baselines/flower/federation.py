@@ -17,6 +17,7 @@ import tomli_w
 from baselines.flower.client_app import PARTITION
 from baselines.flower.failures import FlowerError
 from baselines.flower.processes import Processes
+from baselines.flower.ray_worker import HOOK
 from baselines.flower.settings import FlowerSettings
 from machine.loopback import address_of, listener
 from task.engines.runtime import arithmetic
@@ -30,6 +31,7 @@ ENVIRONMENT = {
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    **HOOK,
     "RAY_AUTH_MODE": "token",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch, on Linux too, for ports of loopback only
     "PYTHONUNBUFFERED": "1",

@@ -11,8 +11,8 @@ from task.engines.lean_import import lean_import
 
 ENGINE_ONLY = """
 import sys
-from task.engines.engine import load_engine
-load_engine("tensorflow").trainer("nn", "adam", 1e-3, 10)
+from task.engines.engine import Terms, load_engine
+load_engine("tensorflow").trainer("nn", "adam", 1e-3, 10, Terms())
 old = [name for name in sys.modules if name.startswith(("tensorflow.python.keras", "tensorflow.lite."))]
 assert not old, old
 unneeded = {"keras", "h5py", "scipy", "sklearn", "pandas", "matplotlib", "pyarrow", "rich", "optree"} & set(sys.modules)
