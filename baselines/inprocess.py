@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 from baselines.inprocess_worker import Answer, train_client, worker
@@ -19,7 +19,7 @@ from machine.clocks import now
 from metrics.collect.phases import RoundClock
 from metrics.collect.probe import Probe
 from metrics.collect.recorder import Recorder
-from metrics.collect.row_types import InvocationRow
+from metrics.collect.row_types import CORRUPT_UPDATE, InvocationRow
 from metrics.collect.rows import controller_row, round_row, with_work
 from task.aggregation import Aggregation
 from task.data import DataSettings, Images, load_images
@@ -56,6 +56,20 @@ class _Arrived:
     at: float
 
 
+class RefusedUpdate(CorruptWeights):
+    """An update that must not enter the average."""
+
+    def __init__(self, server_round: int, client_id: int, error: CorruptWeights) -> None:
+        super().__init__(f"round {server_round}: the update of client {client_id} is refused: {error}")
+        self._client_id = client_id
+
+    def noted(self, row: InvocationRow) -> InvocationRow:
+        """Return a row of the round as it is written: a failed one, if it is that of the update."""
+        if row.client_id != self._client_id:
+            return row
+        return replace(row, status="failed", error_kind=CORRUPT_UPDATE, train_loss=None)
+
+
 def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> Weights:
     """Learn ``job`` and return the final global weights.
 
@@ -63,6 +77,8 @@ def run(job: FederatedJob, settings: InprocessSettings, recorder: Recorder) -> W
     ------
     concurrent.futures.process.BrokenProcessPool
         If a worker process dies.
+    RefusedUpdate
+        If an update must not enter the average; its row, and those of the other clients, are in ``invocations``.
     """
     with recorder.setup("load the data and the model's engine"):
         dataset = load_images(job.data_set, settings.data)
@@ -109,18 +125,24 @@ def _round(
     clock.add_fan_out(sent, now(), [done.answer.work for done in arrived.values()], sent_at=sent_at)
     answers = [arrived[client].answer for client in clients]
 
+    def rows_of_clients() -> list[InvocationRow]:
+        bytes_in = len(blob) + len(shared or b"")
+        return [_client_row(recorder.run_id, server_round, arrived[client], sent, bytes_in) for client in clients]
+
     probe = Probe()
     with clock.phase("aggregate"), probe.phase("aggregate"):
-        weights, state = aggregate(job, server_round, weights, answers, state)
+        try:
+            weights, state = aggregate(job, server_round, weights, answers, state)
+        except RefusedUpdate as error:  # what was measured is kept before the run ends
+            recorder.invocations([error.noted(row) for row in rows_of_clients()])
+            raise
         changed = {answer.client_id: kept for answer in answers if (kept := answer.optimizer_state) is not None}
         states.update(changed)
     with clock.phase("evaluate"), probe.phase("evaluate"):
         evaluation = evaluate(job.model, weights, dataset.test_images, dataset.test_labels)
 
     times, work = clock.close(), probe.report()
-    bytes_in = len(blob) + len(shared or b"")
-    rows = [_client_row(recorder.run_id, server_round, arrived[client], sent, bytes_in) for client in clients]
-    rows.append(controller_row(recorder.run_id, server_round, work))
+    rows = [*rows_of_clients(), controller_row(recorder.run_id, server_round, work)]
     row = round_row(
         times,
         rows,
@@ -143,7 +165,7 @@ def aggregate(
 
     Raises
     ------
-    CorruptWeights
+    RefusedUpdate
         If an update must not enter, and says whose it is. The bare loop has no second attempt: it would fail alike.
     """
     aggregation = Aggregation(job, weights, state)
@@ -154,9 +176,7 @@ def aggregate(
                 raise CorruptWeights(said)
             aggregation.add(read(answer.weights, weights, stamp=stamp), answer.num_examples)
         except CorruptWeights as error:
-            raise CorruptWeights(
-                f"round {server_round}: the update of client {answer.client_id} is refused: {error}"
-            ) from error
+            raise RefusedUpdate(server_round, answer.client_id, error) from error
     return aggregation.result(), aggregation.state
 
 

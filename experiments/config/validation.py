@@ -19,9 +19,9 @@ from task.data import DATA_SETS
 from task.engines.optimizers import OPTIMIZERS
 from task.images.data_set import DataSet
 from task.job import StrategySpec
-from task.models import MODELS
+from task.models import MODELS, weights_like
 from task.poison import ATTACKS
-from task.strategies import STRATEGIES, strategy_of, strategy_parameters
+from task.strategies import STRATEGIES, bytes_in_memory, strategy_of, strategy_parameters
 
 FUNCTIONS = (*platforms(), FABRIC)  # backends that are functions
 _NEEDED_BY_MINIO = ("endpoint", "bucket", "region", "secure", "timeout_s", "retries")
@@ -142,6 +142,20 @@ def _strategy(config: ExperimentConfig) -> Iterator[str]:
         yield wrong("strategy.name", chosen.name, f"{allowed} (clients_per_round, and round_policy with functions)")
 
 
+def _aggregators_memory(config: ExperimentConfig) -> Iterator[str]:
+    """Refuse what the aggregator function cannot hold, whatever else it needs; preflight measures that."""
+    if config.strategy.name not in STRATEGIES or config.model.name not in MODELS:
+        return  # said elsewhere
+    model_bytes = sum(array.nbytes for array in weights_like(config.model.name).values())
+    need_mb = bytes_in_memory(config.strategy.name, config.clients_per_round, model_bytes) / 2**20
+    if need_mb > config.platform.aggregator.memory_mb:
+        allowed = (
+            f"strategy={config.strategy.name} with clients_per_round={config.clients_per_round} takes {need_mb:,.0f} "
+            "MB, beside what its imports need; raise it, lower clients_per_round, or take strategy=fedavg"
+        )
+        yield wrong("platform.aggregator.memory_mb", config.platform.aggregator.memory_mb, allowed)
+
+
 def _least_updates(config: ExperimentConfig) -> int:
     """Return the fewest updates that a round is closed with."""
     policy = config.round_policy
@@ -181,5 +195,6 @@ def _serverless(config: ExperimentConfig) -> Iterator[str]:
             f"functions at platform.api_host={platform.api_host} cannot read this machine's files; "
             "use store=minio store.endpoint=HOST:PORT",
         )
+    yield from _aggregators_memory(config)
     yield from platform_problems(config)
     yield from access_problems(config)

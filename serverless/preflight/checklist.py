@@ -110,6 +110,8 @@ class _Examination:
     ) -> Iterator[Finding]:
         image = inside_function.image(probe, function)
         yield image
+        if image.verdict != "failed":
+            yield inside_function.aggregation(probe, function, self.settings.aggregator, self.job)
         if store is not None:
             yield inside_function.store(probe, function, store, self.settings.grant_s)
             yield inside_function.payload(probe, function, self._largest_call(store))

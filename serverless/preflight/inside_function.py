@@ -14,8 +14,11 @@ from serverless.platforms.protocol import FunctionSpec, Invocation
 from serverless.preflight.findings import Finding, failed, ok, warning
 from serverless.preflight.probe import Probe
 from serverless.storage import ObjectMissing, ObjectStore
+from task.job import FederatedJob
+from task.models import EngineName, weights_like
+from task.strategies import bytes_in_memory
 
-IMAGE, STORE_INSIDE, PAYLOAD = "runtime image", "store, functions", "payload"
+IMAGE, STORE_INSIDE, PAYLOAD, AGGREGATION = "runtime image", "store, functions", "payload", "aggregator memory"
 _ENGINES = {"numpy": "threadpoolctl", "tensorflow": "tensorflow"}  # what an engine imports, and the other one does not
 # What a worker took beyond its imports, at most: with TensorFlow in the kept results, with NumPy in +exp=rgg_grid.
 _TRAINING_BYTES = {"numpy": 20 * 2**20, "tensorflow": 150 * 2**20}
@@ -26,7 +29,7 @@ _CONTENT = b"from the controller, through a function, and back"
 def image(probe: Probe, function: FunctionSpec) -> Finding:
     """Whether a function can import what training needs, in the memory that it has."""
     engine = function.engine or "tensorflow"
-    needed = [name for name in IMPORTED if name == _ENGINES[engine] or name not in _ENGINES.values()]
+    needed = _imported(engine)
     invocation = probe.invoke(function, imports=needed)
     if invocation.result is None:
         advice = f"if memory ran out, raise platform.client.memory_mb; else {_ADVICE}"
@@ -46,6 +49,30 @@ def image(probe: Probe, function: FunctionSpec) -> Finding:
         f"{name} {answer['packages'][name]['version']}" for name in ("numpy", "tensorflow") if name in needed
     )
     return ok(IMAGE, f"{loaded}; Python {answer['python']}, {versions}")
+
+
+def aggregation(probe: Probe, function: FunctionSpec, aggregator: FunctionSpec, job: FederatedJob) -> Finding:
+    """Whether the aggregator's memory holds its imports, the evaluation, and the updates that the strategy keeps."""
+    engine = function.engine or "tensorflow"
+    invocation = probe.invoke(function, imports=_imported(engine))
+    if invocation.result is None:
+        advice = f"if memory ran out, raise platform.client.memory_mb; else {_ADVICE}"
+        return failed(AGGREGATION, f"the imports end with {_told(invocation)}", advice)
+    model_bytes = sum(array.nbytes for array in weights_like(job.model).values())
+    kept = bytes_in_memory(job.strategy.name, job.clients_per_round, model_bytes)
+    least, limit = invocation.result["peak_memory_bytes"] + kept, aggregator.memory_mb * 2**20
+    found = f"{memory(least)} of {memory(limit)}, {memory(kept)} of it for strategy={job.strategy.name}"
+    advice = "raise platform.aggregator.memory_mb, lower clients_per_round, or take strategy=fedavg"
+    if least > limit:
+        return failed(AGGREGATION, found, advice)
+    if least + _TRAINING_BYTES[engine] > limit:
+        more = f"{found}; the evaluation takes some {memory(_TRAINING_BYTES[engine])} more"
+        return warning(AGGREGATION, more, advice)
+    return ok(AGGREGATION, found)
+
+
+def _imported(engine: EngineName) -> list[str]:
+    return [name for name in IMPORTED if name == _ENGINES[engine] or name not in _ENGINES.values()]
 
 
 def _differences(answer: PreflightAnswer) -> str:

@@ -44,6 +44,20 @@ def strategy_parameters(name: str) -> tuple[str, ...]:
     return tuple(signature(STRATEGIES[name]).parameters)
 
 
+def bytes_in_memory(name: str, updates: int, model_bytes: int) -> int:
+    """Return how much memory the aggregation of a round takes at most, bytes.
+
+    Sums, states and what they are computed with are there at once, in float64. A strategy that keeps the updates has
+    all of them, and those of one array again, in ascending order.
+
+    Examples
+    --------
+    >>> bytes_in_memory("fedavg", 100, 1000), bytes_in_memory("median", 100, 1000)
+    (16000, 216000)
+    """
+    return model_bytes * (16 + (2 * updates if STRATEGIES[name].keeps_updates else 0))
+
+
 def strategy_of(spec: StrategySpec) -> Strategy:
     """Return the strategy for one piece of work."""
     return STRATEGIES[spec.name](**{name: getattr(spec, name) for name in strategy_parameters(spec.name)})

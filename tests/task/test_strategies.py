@@ -1,5 +1,6 @@
 """Strategies: their formulas, against plain ones, and what poisoned updates can do to them."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from task.aggregation import Aggregation
 from task.job import FederatedJob, StrategySpec
-from task.strategies import STRATEGIES, strategy_of
+from task.strategies import STRATEGIES, bytes_in_memory, strategy_of
 
 finite = st.floats(-1e3, 1e3, width=32)
 updates = st.integers(5, 9).flatmap(lambda number: arrays(np.float32, (number, 4), elements=finite))
@@ -127,3 +128,23 @@ def test_the_aggregation_uses_the_strategy_of_the_job():
     for value in (1.0, 2.0, 30.0):
         aggregation.add({"w": np.float32([value])}, 5)
     assert aggregation.result()["w"] == np.float32([2.0])
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.name}-{spec.beta}-{spec.f}-{spec.m}")
+@pytest.mark.parametrize("updates", [7, 40])
+def test_what_a_strategy_takes_in_memory_is_not_more_than_is_said(spec, updates):
+    def update(number):
+        return {"w": np.full((400, 100), number, np.float32), "b": np.full(5000, number, np.float32)}
+
+    model_bytes = sum(array.nbytes for array in update(0).values())
+    tracemalloc.start()
+    strategy = strategy_of(spec)
+    for number in range(updates):
+        strategy.add(update(number), 5)
+    strategy.result()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    said = bytes_in_memory(spec.name, updates, model_bytes)
+    assert peak < said + 100_000
+    if strategy.keeps_updates:
+        assert said / 3 < peak

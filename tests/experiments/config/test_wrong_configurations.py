@@ -83,6 +83,12 @@ def problems(*words, multirun=False):
         (["strategy=krum", "strategy.m=0"], "strategy.m", "0", "from 1 to"),
         (["strategy=trimmed_mean", "strategy.beta=0.5"], "strategy.beta", "0.5", "from 0 to below 0.5"),
         (["strategy=krum", "strategy.f=49"], "strategy.name", "'krum'", "needs 101 updates a round or more"),
+        (
+            ["strategy=median", "model=cnn", "platform.aggregator.memory_mb=256"],
+            "platform.aggregator.memory_mb",
+            "256",
+            "strategy=median with clients_per_round=100 takes 480 MB",
+        ),
         (["strategy=krum", "strategy.m=100"], "strategy.name", "'krum'", "needs 101 updates"),
         (
             ["strategy=krum", "strategy.f=2", "round_policy=first_k", "round_policy.k=6"],

@@ -30,7 +30,7 @@ from serverless.preflight.store import open_here
 from serverless.settings import ServerlessSettings
 from serverless.storage import DirectorySettings, MinioSettings, open_store
 from task.data import DataSettings
-from task.job import FederatedJob
+from task.job import FederatedJob, StrategySpec
 from tests.support.tiers import starts
 
 SMALL = FunctionSpec("client", memory_mb=128, timeout_s=10)
@@ -336,6 +336,28 @@ def test_other_versions_and_little_room_are_warned_of(deployed, monkeypatch):
     assert (other.verdict, "0.1 here" in other.found) == ("warning", True)
     monkeypatch.setitem(inside_function._TRAINING_BYTES, "numpy", 512 << 20)
     assert "memory_mb" in inside_function.image(probe, function).advice
+
+
+@pytest.mark.parametrize(
+    ("strategy", "clients", "memory_mb", "verdict"),
+    [
+        ("fedavg", 500, 512, "ok"),
+        ("median", 20, 512, "ok"),
+        ("median", 500, 256, "warning"),
+        ("krum", 2000, 512, "failed"),
+    ],
+)
+def test_the_updates_that_a_strategy_keeps_must_fit_into_the_aggregators_memory(strategy, clients, memory_mb, verdict):
+    class Imported:
+        def invoke(self, function, params):
+            packages = {name: {"version": "1"} for name in params["imports"]}
+            return Invocation("a", GOOD | {"peak_memory_bytes": 90 << 20, "packages": packages})
+
+    job = replace(JOB, clients=clients, clients_per_round=clients, strategy=StrategySpec(strategy))
+    probe, small = Probe(Imported(), "name"), replace(SMALL, engine="numpy")
+    found = inside_function.aggregation(probe, small, replace(SMALL, memory_mb=memory_mb), job)
+    assert found.verdict == verdict, found
+    assert f"strategy={strategy}" in found.found
 
 
 def test_a_call_that_is_too_large_is_found_out(deployed):
