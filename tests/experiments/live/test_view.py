@@ -19,7 +19,8 @@ from metrics.collect.phases import GROUPS
 @pytest.fixture
 def plans(tmp_path):
     (cell,) = compose_cells(["+exp=quickstart", "seeds=[0,1]", "rounds=10"])
-    return plan_runs(cell.config, tmp_path)
+    backends = cell.config.backends  # in this order; runs are made in a random one
+    return sorted(plan_runs(cell.config, tmp_path), key=lambda plan: (plan.job.seed, backends.index(plan.backend)))
 
 
 @pytest.fixture
