@@ -17,6 +17,18 @@ def keeps_client_state(job: FederatedJob) -> bool:
     return job.optimizer_state == "keep" or bool(STRATEGIES[job.strategy.name].client_slots)
 
 
+def kept_states(job: FederatedJob) -> list[str]:
+    """Return whose states go on: ``client``, ``server``; ``shared``: clients get the server's with the global weights.
+
+    Examples
+    --------
+    >>> kept_states(FederatedJob()), kept_states(FederatedJob(optimizer_state="keep"))
+    ([], ['client'])
+    """
+    kept = {"client": keeps_client_state(job), "server": server_state_like(job), "shared": shared_state_like(job)}
+    return [whose for whose, found in kept.items() if found]
+
+
 def client_state_like(job: FederatedJob) -> Weights:
     """Return arrays of the names and shapes of a client's state, as it is before its first round.
 

@@ -15,6 +15,7 @@ from metrics.collect.cluster_facts import read_cluster
 from metrics.collect.row_files import read_run
 from metrics.collect.row_types import PROCESSES, RunRow
 from task.job import PoisonSpec, StrategySpec
+from task.states import kept_states
 
 
 def judge(directory: Path, ended: Ended | None) -> RunRow:
@@ -54,6 +55,7 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         target_accuracy=job.target_accuracy,
         optimizer_state=job.optimizer_state,
         strategy=_given(job.strategy),
+        kept_states=json.dumps(kept_states(job)),
         max_update_norm=job.max_update_norm,
         poison=_given(job.poison) if job.poison.share else None,
         partition=job.partition.scheme,

@@ -44,6 +44,9 @@ class RunRow:
     target_accuracy: float | None
     optimizer_state: str
     strategy: str | None = None  # JSON object: name and parameters; null in older rows, which were fedavg
+    kept_states: str | None = (
+        None  # JSON list: whose states go on between rounds; null in older rows: see optimizer_state
+    )
     max_update_norm: float | None = None  # null: no bound, or an older row
     poison: str | None = None  # JSON object: simulated poisoners; null: none
     partition: str

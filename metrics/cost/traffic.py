@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 
@@ -42,16 +44,28 @@ def beyond(used: pd.Series[float], free: float) -> pd.Series[float]:
 def operations_usd(calls: pd.DataFrame, runs: pd.DataFrame, price: StorePrice) -> pd.Series[float]:
     """Price a store's requests, by run and round.
 
-    An attempt of a client reads the weights and its images and writes its update; where optimizer states are kept, it
-    reads and writes one. An invoker reads the weights and writes a copy. The aggregator reads the update of each client
-    that succeeded, the test images when it is cold, and writes the weights and their evaluation.
+    An attempt of a client reads the weights and its images and writes its update; where clients keep states, it reads
+    and writes one, and where the strategy shares its own, it reads that. An invoker reads the weights and writes a
+    copy. The aggregator reads the update of each client that succeeded, the test images when it is cold, and writes
+    the weights and their evaluation; where the strategy has a state, it reads and writes that.
     """
-    keeps = calls["run_id"].map(dict(zip(runs["run_id"], runs["optimizer_state"] == "keep", strict=True))).astype(float)
+    client, server, shared = (_kept(calls, runs, whose) for whose in ("client", "server", "shared"))
     is_client, is_invoker = calls["function"] == "client", calls["function"] == "invoker"
-    reads = np.where(is_client, 2.0 + keeps + (calls["status"] == "success"), calls["is_cold"].eq(True) | is_invoker)
-    writes = np.where(is_client, 1.0 + keeps, np.where(is_invoker, 1.0, 2.0))
+    of_client = 2.0 + client + shared + (calls["status"] == "success")
+    of_aggregator = calls["is_cold"].eq(True) + server
+    reads = np.where(is_client, of_client, np.where(is_invoker, 1.0, of_aggregator))
+    writes = np.where(is_client, 1.0 + client, np.where(is_invoker, 1.0, 2.0 + server))
     read_usd, write_usd = (
         np.nan if each is None else each / 1e6 for each in (price.per_million_reads, price.per_million_writes)
     )
     costs = pd.Series(reads * read_usd + writes * write_usd, index=calls.index)
     return costs.groupby([calls[name] for name in ROUND]).sum(min_count=1)
+
+
+def _kept(calls: pd.DataFrame, runs: pd.DataFrame, whose: str) -> pd.Series[float]:
+    """Return 1 for each call of a run in which states of these are kept; older runs know ``optimizer_state`` only."""
+    noted = runs["kept_states"] if "kept_states" in runs else pd.Series(None, index=runs.index, dtype="object")
+    kept = noted.map(lambda text: whose in json.loads(text), na_action="ignore").eq(True)
+    if whose == "client":
+        kept |= runs["optimizer_state"] == "keep"
+    return calls["run_id"].map(dict(zip(runs["run_id"], kept, strict=True))).astype(float)

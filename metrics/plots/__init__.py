@@ -24,6 +24,7 @@ from metrics.plots import (
     participation,
     platforms,
     poisoning,
+    strategies,
     time_per_round,
     topology,
 )
@@ -53,6 +54,7 @@ FIGURES: dict[str, Chart] = {
         participation.CHART,
         topology.CHART,
         poisoning.CHART,
+        strategies.CHART,
     )
 }
 

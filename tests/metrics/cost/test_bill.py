@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -111,6 +112,25 @@ def test_kept_optimizer_states_are_read_and_written(tables: Tables, book_maker: 
     tables["runs"]["optimizer_state"] = "keep"
     bill = price(tables, book_maker(store_on="operations"))
     assert items(bill, "openwhisk-0", 2)["store"] == pytest.approx(10 * (2 * 5.0 + 4 * 0.4) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("kept", "reads", "writes"),
+    [
+        ([], 0, 0),
+        (["server"], 1, 1),  # by the aggregator
+        (["client", "server", "shared"], 2 * 9 + 1, 9 + 1),  # by nine clients and the aggregator
+    ],
+)
+def test_states_of_a_strategy_are_read_and_written(
+    tables: Tables, book_maker: Maker, kept: list[str], reads: int, writes: int
+) -> None:
+    book, calls = book_maker(store_on="operations"), tables["invocations"]
+    calls.loc[calls["client_id"].eq(0), "function"] = "aggregator"
+    before = items(price(tables, book), "openwhisk-0", 2)["store"]
+    tables["runs"]["kept_states"] = json.dumps(kept)
+    found = items(price(tables, book), "openwhisk-0", 2)["store"]
+    assert found - before == pytest.approx((5.0 * writes + 0.4 * reads) / 1e6)
 
 
 def test_the_free_tier_is_off_unless_asked_for(tables: Tables, book_maker: Maker) -> None:

@@ -78,6 +78,9 @@ def suit(name: str, tables: Tables) -> Tables:
         poison = {"share": 0.3, "attack": "sign_flip", "scale": 5.0}
         text = json.dumps({"poison": poison, "strategy": {"name": "krum", "f": 1, "m": 1}})
         return in_two_cells(tables, config=text, poison=json.dumps(poison))
+    if name == "strategies":
+        yogi = {"name": "fedyogi", "eta": 0.01, "beta_1": 0.9, "beta_2": 0.99, "tau": 0.001}
+        return in_two_cells(tables, config=json.dumps({"strategy": yogi}), rounds_to_target=3)
     if name == "topology":
         return in_two_cells(tables, config='{"topology": {"name": "fedkeeper"}}')
     if name == "faults":
@@ -86,6 +89,28 @@ def suit(name: str, tables: Tables) -> Tables:
         calls.loc[functions & calls["client_id"].eq(3), ["status", "error_kind"]] = "failed", "throttled"
         calls.loc[functions & calls["client_id"].eq(4), "error_kind"] = "no answer"
     return tables
+
+
+def test_a_strategy_is_shown_with_the_rounds_and_seconds_up_to_its_target(tables: Tables) -> None:
+    tables["runs"]["rounds_to_target"] = None  # fedavg did not reach it
+    both = suit("strategies", tables)
+    shown = FIGURES["strategies"].data(both)
+    runs, rounds = both["runs"], both["rounds"]
+    assert list(dict.fromkeys(shown["strategy"])) == [
+        "fedavg",
+        "fedyogi(beta_1=0.9, beta_2=0.99, eta=0.01, tau=0.001)",
+    ]
+    assert shown.groupby("strategy")["is_lower_bound"].unique().map(list).tolist() == [[True], [False]]
+    for row in shown.to_dict("records"):
+        alike = runs["backend"].eq(row["backend"]) & runs["run_id"].str.endswith("-more").eq(
+            row["strategy"] != "fedavg"
+        )
+        until = 4 if row["strategy"] == "fedavg" else 3
+        mine = rounds[rounds["run_id"].isin(runs.loc[alike, "run_id"]) & (rounds["server_round"] <= until)]
+        taken = mine.groupby("run_id")["round_s"].agg({"rounds": "size", "s": "sum"}[row["measure"]])
+        assert (row["n"], row["value"]) == (2, pytest.approx(taken.median()))
+    poisoned = both | {"runs": runs.assign(config='{"poison": {"share": 0.1, "attack": "sign_flip", "scale": 5}}')}
+    assert FIGURES["strategies"].data(poisoned).empty
 
 
 def drawn(name: str, tables: Tables) -> Figure:
