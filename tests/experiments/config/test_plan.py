@@ -4,11 +4,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow.parquet import read_table
 
 from experiments.config.backends import BACKENDS
 from experiments.config.compose import compose_cells
 from experiments.config.plan import Turn, configuration_hash, plan_runs, run_id
-from experiments.config.schema import ExperimentConfig
+from experiments.config.schema import CONFIGS, ExperimentConfig
 from task.job import FederatedJob
 
 BASE = ("+exp=quickstart", "workers=2")
@@ -137,3 +138,11 @@ def test_a_plan_cannot_be_changed(tmp_path):
     plan = plan_runs(config(), tmp_path)[0]
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan.run_id = "other"
+
+
+def test_runs_that_are_kept_have_the_ids_that_they_had_before_strategies_had_more_parameters():
+    kept = read_table(CONFIGS.parent / "results" / "evidence" / "poisoned" / "runs.parquet", columns=["run_id"])
+    cells = compose_cells(["+exp=poisoned_nn", "workers=2"])
+    assert {plan.run_id for cell in cells for plan in plan_runs(cell.config, cell.out)} == set(
+        kept["run_id"].to_pylist()
+    )

@@ -12,13 +12,16 @@ from serverless.functions import transfer
 from serverless.functions.aggregator import Aggregator
 from serverless.functions.payload import pack_images
 from serverless.functions.transfer import TransferError
-from serverless.invocations.answers import read_aggregator_answer, read_evaluation
+from serverless.invocations.answers import BadAnswer, read_aggregator_answer, read_evaluation
+from task.aggregation import Aggregation
 from task.job import FederatedJob, StrategySpec
 from task.models import initial_weights
+from task.states import server_state_like
 from task.strategies.fedavg import StreamingAverage
 from task.weights import Stamp, digest, dumps, largest_bytes, loads, sha256
 
 JOB = FederatedJob(model="mlp50", clients=3, clients_per_round=3)
+YOGI = replace(JOB, strategy=StrategySpec("fedyogi", eta=0.1, beta_1=0.9, beta_2=0.99, tau=0.001))
 START = initial_weights("mlp50", seed=9)
 STAMPS = {client: Stamp(4, client, 1, 10 + client) for client in range(3)}
 UPDATES = {client: initial_weights("mlp50", seed=client) for client in range(3)}
@@ -149,6 +152,44 @@ def test_a_strategy_of_the_job_makes_the_average(tmp_path):
     given["job"] = replace(JOB, strategy=StrategySpec("median")).to_dict()
     expected = {name: np.median([update[name] for update in UPDATES.values()], axis=0) for name in START}
     assert call(given)["weights_sha256"] == sha256(expected)
+
+
+def with_state(folder, before=None):
+    """Parameters of a round of FedYogi that goes on from this state."""
+    given = params(folder) | {"new_state_url": (folder / "state").as_uri()}
+    given["job"] = YOGI.to_dict()
+    if before:
+        (folder / "before").write_bytes(before)
+        given |= {"state_url": (folder / "before").as_uri(), "state_sha256": digest(before)}
+    return given
+
+
+def test_a_strategys_state_goes_on_from_the_round_before_and_is_named_in_answer_and_evaluation(tmp_path):
+    first = call(with_state(tmp_path))
+    before = (tmp_path / "state").read_bytes()
+    given = with_state(tmp_path, before)
+    answers = [call(given) for _ in range(2)]  # the second time, because the first answer was lost
+    expected = Aggregation(YOGI, START, loads(before))
+    for client, update in UPDATES.items():
+        expected.add(update, 10 + client)
+    weights = expected.result()
+    for answer in answers:
+        assert answer["weights_sha256"] == sha256(weights) != first["weights_sha256"]
+        assert answer["state_sha256"] == digest((tmp_path / "state").read_bytes())
+    assert sha256(loads((tmp_path / "state").read_bytes())) == sha256(expected.state)
+    kept = json.loads((tmp_path / "evaluation").read_bytes())
+    assert read_evaluation(kept, 33, keeps_state=True).state_sha256 == answers[0]["state_sha256"]
+    with pytest.raises(BadAnswer, match="state_sha256"):
+        read_evaluation({**kept, "state_sha256": None}, 33, keeps_state=True)
+
+
+def test_a_state_of_another_round_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
+    call(with_state(tmp_path))
+    given = with_state(tmp_path, (tmp_path / "state").read_bytes())
+    (tmp_path / "before").write_bytes(dumps(server_state_like(YOGI)))
+    with pytest.raises(TransferError, match="these are not the arrays of the state"):
+        Aggregator(WorkerProcess(time.time())).handle(given)
 
 
 def test_all_corrupt_updates_are_named_the_first_one_too(tmp_path):

@@ -3,9 +3,9 @@
 import pytest
 
 from serverless.functions import transfer
-from serverless.functions.global_weights import fetch_weights
+from serverless.functions.global_weights import fetch_state, fetch_weights
 from task.models import initial_weights
-from task.weights import dumps, sha256
+from task.weights import digest, dumps, sha256
 
 RIGHT, OLDER = (initial_weights("mlp50", seed) for seed in (1, 2))
 GOOD = dumps(RIGHT)
@@ -44,3 +44,19 @@ def test_weights_that_lie_damaged_in_the_store_are_refused_soon_and_without_the_
         fetch_weights("file:///w?X-Amz-Signature=secret", RIGHT, sha256(RIGHT))
     assert len(asked) == 4
     assert "secret" not in str(refused.value)
+
+
+def test_a_state_that_is_read_damaged_is_read_again_and_another_rounds_is_refused(reads):
+    params = {"state_url": "file:///s", "state_sha256": digest(GOOD)}
+    reads(GOOD[:-1] + b"x", GOOD)
+    state, bytes_in = fetch_state(params, "state", RIGHT)
+    assert (sha256(state), bytes_in) == (sha256(RIGHT), 2 * len(GOOD))
+    reads(dumps(OLDER))
+    with pytest.raises(transfer.TransferError, match="the arrays of the state: these are not the bytes that counted"):
+        fetch_state(params, "state", RIGHT)
+
+
+def test_before_the_first_round_there_is_no_state(reads):
+    asked = reads(GOOD)
+    assert fetch_state({}, "state", RIGHT) == (None, 0)
+    assert asked == []

@@ -9,7 +9,7 @@ from metrics.collect.checkpoints import ResumePoint
 from serverless.storage import DirectorySettings, ObjectMissing, open_store
 from serverless.storage.run_objects import RunObjects, Update
 from task.engines.optimizers import state_like
-from task.job import FederatedJob
+from task.job import FederatedJob, StrategySpec
 from task.models import initial_weights
 from task.weights import CorruptWeights, Stamp, digest, dumps, sha256
 
@@ -134,3 +134,27 @@ def test_a_stored_copy_is_checked_as_strictly_as_an_answer(objects, broken):
     for key, data in whole.items():
         objects.store.put(key, data)
     assert objects.stored(Stamp(1, 2, 1, 600)).hashes() == (digest(whole[UPDATE]), digest(whole[STATE]))
+
+
+SCAFFOLD = replace(JOB, optimizer="sgd", optimizer_state="reset", strategy=StrategySpec("scaffold", eta=1.0))
+
+
+def test_weights_and_the_strategys_state_go_on_from_one_attempt_also_after_a_resume(tmp_path):
+    store = open_store(DirectorySettings(tmp_path), "runs/r")
+    objects = RunObjects(store, SCAFFOLD, grant_s=60)
+    objects.publish_weights(0, weights(0))
+    first = objects.aggregator_params(1, 1, [], "t")
+    assert first["new_state_url"].endswith("states/server/round-00001-attempt-1.safetensors")
+    assert "state_url" not in first
+    assert "shared_url" not in objects.client_params(1, 2, 1)
+    objects.adopt(1, 2, sha256(weights(0)), "s")
+    states = objects.keep_states(1, [Update(2, 3, 600, "u", "c")])
+    resumed = RunObjects(store, SCAFFOLD, grant_s=60)
+    resumed.restore(ResumePoint(1, 0.5, sha256(weights(0)), dumps(weights(0)), states))
+    for each in (objects, resumed):
+        params, of_client = each.aggregator_params(2, 1, [], "t"), each.client_params(2, 2, 1)
+        for url, digested in ((params["state_url"], params["state_sha256"]), (of_client["shared_url"], "s")):
+            assert url.endswith("states/server/round-00001-attempt-2.safetensors")
+            assert digested == "s"
+        assert of_client["state_url"].endswith("states/client-00002/round-00001-attempt-3.safetensors")
+        assert (of_client["state_sha256"], of_client["shared_sha256"]) == ("c", "s")
