@@ -38,8 +38,9 @@ def data(tables: Tables) -> pd.DataFrame:
     runs = runs[runs["target_accuracy"].notna() & (runs["poison"] == "")]
     if runs["strategy"].nunique() < 2:
         return pd.DataFrame(columns=_COLUMNS)
-    rounds = tables["rounds"].merge(runs[["run_id", "rounds_to_target"]], on="run_id")
-    taken = rounds[~(rounds["server_round"] > rounds["rounds_to_target"])].groupby("run_id")["round_s"]
+    until = runs.set_index("run_id")["rounds_to_target"].astype("float64").fillna(float("inf"))
+    rounds = tables["rounds"][tables["rounds"]["server_round"] <= tables["rounds"]["run_id"].map(until)]
+    taken = rounds.groupby("run_id")["round_s"]
     runs = runs.assign(rounds=runs["run_id"].map(taken.size()), s=runs["run_id"].map(taken.sum()))
     rows: list[dict[str, Any]] = []
     for (strategy, system, backend), alike in runs.groupby(["strategy", "system", "backend"], sort=False):
