@@ -24,7 +24,7 @@ from metrics.plots.parts.style import (
     write_legend,
 )
 
-_MEASURES = {"rounds": "rounds to the target", "s": "seconds of rounds to the target"}  # by their units
+_MEASURES = {"rounds": "rounds to the target", "s": "seconds to the target"}  # by their units
 _COLUMNS = ["strategy", "system", "backend", "measure", "n", "value", "low", "high", "is_lower_bound"]
 
 
@@ -57,7 +57,7 @@ def _of(found: Median) -> dict[str, Any]:
 
 def draw(shown: pd.DataFrame, tables: Tables) -> Figure:
     """Draw a panel per measure."""
-    strategies = list(dict.fromkeys(shown["strategy"]))
+    strategies = list(dict.fromkeys(map(_named, shown["strategy"])))
     n = shown["n"].max()
     sure = "without intervals, which need six" if n < FEWEST else "with the exact interval of the median"
     notes = wrapped(
@@ -81,7 +81,12 @@ def _dot(row: dict[str, Any]) -> Dot:
     low, high = (None if pd.isna(row[name]) else float(row[name]) for name in ("low", "high"))
     found = Median(row["value"], row["n"], low, high, is_lower_bound=row["is_lower_bound"])
     text, colour = write_median(found, row["measure"]), backend_colour(row["backend"])
-    return Dot(row["strategy"], colour, found.value, text, low, high, hollow=found.is_lower_bound)
+    return Dot(_named(row["strategy"]), colour, found.value, text, low, high, hollow=found.is_lower_bound)
+
+
+def _named(strategy: str) -> str:
+    """Write the name above the parameters: beside each other they would leave little room for the panels."""
+    return "\n(".join(strategy.split("(", 1))
 
 
 CHART = Chart("strategies", "no two runs with a target and without poisoners differ in their strategy.", data, draw)

@@ -98,7 +98,7 @@ def test_a_strategy_is_shown_with_the_rounds_and_seconds_up_to_its_target(tables
     runs, rounds = both["runs"], both["rounds"]
     assert list(dict.fromkeys(shown["strategy"])) == [
         "fedavg",
-        "fedyogi(beta_1=0.9, beta_2=0.99, eta=0.01, tau=0.001)",
+        "fedyogi(eta=0.01, beta_1=0.9, beta_2=0.99, tau=0.001)",
     ]
     assert shown.groupby("strategy")["is_lower_bound"].unique().map(list).tolist() == [[True], [False]]
     for row in shown.to_dict("records"):
