@@ -33,7 +33,7 @@ def noise_floors(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     values = ordered[list(columns)].astype("float64")
     logarithms = pd.DataFrame(np.log(values.where(values > 0)))
     steps = logarithms.groupby([ordered[key] for key in keys], dropna=False).diff().abs()
-    steps = steps.assign(cell=ordered["cell"])
+    steps = steps.assign(cell=ordered["cell"].astype("str"))  # also where there is none
     each = steps.melt(id_vars="cell", var_name="kpi", value_name="step").dropna(subset=["step"])
     grouped = each.groupby(["cell", "kpi"], sort=False)["step"]
     return pd.DataFrame({"floor": np.exp(grouped.quantile(QUANTILE)), "pairs": grouped.size()})
