@@ -141,7 +141,7 @@ def _round(
     with clock.phase("evaluate"), probe.phase("evaluate"):
         evaluation = evaluate(job.model, weights, dataset.test_images, dataset.test_labels)
 
-    times, work = clock.close(), probe.report()
+    work, times = probe.report(), clock.close()  # the work lies within the round
     rows = [*rows_of_clients(), controller_row(recorder.run_id, server_round, work)]
     row = round_row(
         times,

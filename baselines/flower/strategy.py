@@ -124,7 +124,7 @@ class OrderedFedAvg(FedAvg):
         with self._round.clock.phase("evaluate"), self._probe.phase("evaluate"):
             test = self._dataset.test_images, self._dataset.test_labels
             evaluation = evaluate(self._plan.job.model, self._weights, *test)
-        times, work = self._round.clock.close(), self._probe.report()
+        work, times = self._probe.report(), self._round.clock.close()  # the work lies within the round
         rows = [*self._round.invocations(), controller_row(self._plan.run_id, self._round.server_round, work)]
         row = round_row(
             times,

@@ -8,9 +8,17 @@ import venv
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from types import SimpleNamespace
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+
+class _Builder(venv.EnvBuilder):
+    """Makes an environment without scripts to activate it, which nobody needs and which others could read."""
+
+    def setup_scripts(self, context: SimpleNamespace) -> None:
+        """Write none."""
 
 
 def link_environment(folder: Path, packages: Iterable[str]) -> Path:
@@ -34,7 +42,7 @@ def link_environment(folder: Path, packages: Iterable[str]) -> Path:
     ValueError
         If a package was installed without a list of its files.
     """
-    builder = venv.EnvBuilder(symlinks=True)
+    builder = _Builder(symlinks=True)
     builder.create(folder)
     context = builder.ensure_directories(folder)
     (site_packages,) = folder.glob("lib/python*/site-packages")

@@ -16,7 +16,7 @@ from metrics.collect.tables import Tables
 
 CLOCK_S = 0.001  # a platform's record counts whole milliseconds, and two clocks are read one after the other
 CPU_SHARE, CPU_S = 0.05, 0.1  # what may be missing of a run's CPU seconds in `samples`: a share, or so little anyway
-GAP_SHARE, GAP_S = 0.05, 0.1  # of a run, between its rounds (checkpoints, rows): a share, or so little anyway
+GAP_SHARE, GAP_S = 0.05, 0.1  # between rounds (checkpoints, rows): a share of the run, or so little after each
 _BIRTH_S = 0.01  # the kernel counts the birth of a process in hundredths of a second
 _ROUNDING = 1e-6
 _WORK = ("compile_s", "fetch_s", "train_s", "store_s", "aggregate_s", "evaluate_s")
@@ -137,7 +137,7 @@ def _parts_too_long(tables: Tables) -> pd.Series[bool]:
 def _parts_too_short(tables: Tables) -> pd.Series[bool]:
     runs = tables["runs"]
     between = runs["wall_s"] - runs[["setup_s", "learning_s", "teardown_s"]].sum(axis="columns")
-    return (runs["rounds"] > 0) & (between > (GAP_SHARE * runs["wall_s"]).clip(lower=GAP_S))
+    return (runs["rounds"] > 0) & (between > (GAP_SHARE * runs["wall_s"]).clip(lower=GAP_S * runs["rounds"]))
 
 
 def _negative(table: str) -> Callable[[Tables], pd.Series[bool]]:
@@ -180,7 +180,7 @@ RULES = (
     Rule("learning_s is the sum of the rounds", "runs", _learning_differs),
     Rule("set-up, rounds and teardown fit into wall_s", "runs", _parts_too_long),
     Rule(
-        f"set-up, rounds and teardown make up wall_s, but for {GAP_SHARE:.0%} between the rounds",
+        f"set-up, rounds and teardown make up wall_s, but for {GAP_SHARE:.0%} or {GAP_S:g} s after each round",
         "runs",
         _parts_too_short,
     ),

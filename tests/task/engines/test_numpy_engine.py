@@ -100,7 +100,7 @@ def test_both_engines_give_the_same_weights_states_losses_and_verdicts(optimizer
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_leaves_its_arguments_as_they_are(optimizer, question):
-    engine = trainer("mlp50", optimizer, RATES[optimizer], 10)
+    engine = trainer("mlp50", optimizer, RATES[optimizer], 10, Terms())
     start = initial_weights("mlp50", 0)
     _, state, _ = engine.train(start, *question)
     before = {name: array.copy() for name, array in (start | state).items()}

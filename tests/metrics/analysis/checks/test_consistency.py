@@ -88,7 +88,7 @@ DOCTORED: list[tuple[Callable[[Frames], None], str]] = [
     (first("invocations", "store_s", lambda _: 0.102), "the phases inside the work fit into function_s"),
     (
         first("runs", "wall_s", lambda s: s + 9.0),
-        "set-up, rounds and teardown make up wall_s, but for 5% between the rounds",
+        "set-up, rounds and teardown make up wall_s, but for 5% or 0.1 s after each round",
     ),
     (first("runs", "teardown_s", lambda _: -0.01), "no duration of a run is negative"),
     (first("invocations", "platform_wait_s", lambda _: -0.01), "no duration of an attempt is negative"),
