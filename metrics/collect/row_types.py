@@ -145,6 +145,7 @@ class InvocationRow:
     is_cold: bool | None = None
     submitted_at: float
     client_s: float | None = None
+    queue_s: float | None = None  # of client_s, before the worker began, its cold start included in its work
     provider_s: float | None = None
     provider_start: str | None = None  # reported: provider_s has init_s in it; excluded: it begins after a cold start
     function_s: float | None = None

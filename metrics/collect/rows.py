@@ -27,6 +27,7 @@ def with_work(row: InvocationRow, work: WorkReport | None) -> InvocationRow:
         row,
         is_cold=work.is_cold,
         function_s=work.seconds,
+        queue_s=max(0.0, min([work.started_at, *(span.start for span in work.spans)]) - row.submitted_at),
         cold_start_s=_seconds_since(row.submitted_at, work, "cold_start"),
         compile_s=_seconds_since(row.submitted_at, work, "compile"),
         fetch_s=_seconds_since(row.submitted_at, work, "fetch"),

@@ -106,6 +106,12 @@ def _longer(inner: str, outer: str, by: float = CLOCK_S) -> Callable[[Tables], p
     return lambda tables: tables["invocations"][inner] > tables["invocations"][outer] + by
 
 
+def _parts_of_a_call_too_long(tables: Tables) -> pd.Series[bool]:
+    rows = tables["invocations"]
+    parts = rows[["queue_s", "cold_start_s", "function_s"]].fillna(0.0).sum(axis="columns")
+    return rows["queue_s"].notna() & (parts > rows["client_s"] + _BIRTH_S + CLOCK_S)
+
+
 def _phases_too_long(tables: Tables) -> pd.Series[bool]:
     rows = tables["invocations"]
     return rows[list(_WORK)].sum(axis="columns") > rows["function_s"] + CLOCK_S
@@ -204,6 +210,7 @@ RULES = (
     Rule("function_s <= provider_s", "invocations", _longer("function_s", "provider_s")),
     Rule("provider_s <= client_s", "invocations", _longer("provider_s", "client_s")),
     Rule("function_s <= client_s", "invocations", _longer("function_s", "client_s", 2 * CLOCK_S)),
+    Rule("queue_s, cold_start_s and function_s fit into client_s", "invocations", _parts_of_a_call_too_long),
     Rule("init_s <= provider_s", "invocations", _longer("init_s", "provider_s")),
     Rule("the phases inside the work fit into function_s", "invocations", _phases_too_long),
     Rule("a successful answer came within its round", "invocations", _answered_outside),

@@ -84,6 +84,10 @@ DOCTORED: list[tuple[Callable[[Frames], None], str]] = [
     (first("invocations", "provider_s", lambda _: 0.4985), "function_s <= provider_s"),
     (first("invocations", "provider_s", lambda _: 0.6015), "provider_s <= client_s"),
     (first("invocations", "client_s", lambda _: 0.4975, "inprocess-0"), "function_s <= client_s"),
+    (
+        first("invocations", "queue_s", lambda _: 0.2, "inprocess-0"),
+        "queue_s, cold_start_s and function_s fit into client_s",
+    ),
     (first("invocations", "init_s", lambda _: 0.5515), "init_s <= provider_s"),
     (first("invocations", "store_s", lambda _: 0.102), "the phases inside the work fit into function_s"),
     (
