@@ -64,6 +64,7 @@ KPIS = (
     Kpi("usd", "USD, whole run", "usd"),
     Kpi("accuracy_per_usd", "accuracy per USD", "per_usd", "cost"),
 )
+_OF_ALL_PROCESSES = ("cpu_s", "peak_total_rss_bytes")
 _CENSORED = ("rounds_to_target", "usd_to_target")
 
 
@@ -78,7 +79,8 @@ def per_run(tables: Tables) -> pd.DataFrame:
     run and ``is_censored`` true. ``cold_share`` is the part of the attempts of the later rounds that began in a new
     process. ``overhead`` is ``warm_round_s`` over that of the bare loop's run of the same cell,
     seed, workers and threads; null without such a run. The costs are those of the first scenario of the table ``cost``
-    (:func:`metrics.analysis.costs.per_scenario`), null without it.
+    (:func:`metrics.analysis.costs.per_scenario`), null without it. ``cpu_s`` and ``peak_total_rss_bytes`` are null
+    where functions were on other machines: the controller's alone must not stand beside systems that are counted whole.
     """
     runs = label_runs(tables["runs"])
     found = runs.merge(_round_kpis(tables["rounds"]), on="run_id", how="left")
@@ -87,7 +89,13 @@ def per_run(tables: Tables) -> pd.DataFrame:
     found["rounds_to_target"] = found["rounds_to_target"].where(~found["is_censored"], found["rounds"])
     found["to_first_round_s"] = found["setup_s"] + found["first_round_s"]
     found["overhead"] = _overhead(found)
+    found[list(_OF_ALL_PROCESSES)] = found[list(_OF_ALL_PROCESSES)].mask(ran_elsewhere(found))
     return found
+
+
+def ran_elsewhere(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Whether functions of a run were on other machines, where nobody counted what their processes used."""
+    return runs["runtime"].isin(["cluster", "mixed"])
 
 
 def _round_kpis(rounds: pd.DataFrame) -> pd.DataFrame:

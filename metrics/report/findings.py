@@ -10,7 +10,7 @@ from machine.foreign_texts import plain
 from metrics.analysis.checks.consistency import consistency_lines
 from metrics.analysis.checks.weight_agreement import agreement_lines, agreements
 from metrics.analysis.comparisons.paired_tests import differences
-from metrics.analysis.kpis import per_run, per_system
+from metrics.analysis.kpis import per_run, per_system, ran_elsewhere
 from metrics.analysis.labels import FIRST_K, common_label, label_runs
 from metrics.analysis.statistics import FEWEST
 from metrics.collect.tables import Tables
@@ -128,6 +128,11 @@ def _notes(runs: pd.DataFrame) -> list[str]:
         lines.append("Over inprocess: later rounds, divided by the bare loop's of the same seed and number of workers.")
     if runs["first_k"].notna().any():
         lines.append(FIRST_K)
+    if ran_elsewhere(finished).any():
+        lines.append(
+            "Whole run's CPU and peak memory: not measured where functions were on other machines; the CPU of a round "
+            "is that of its work, by the same probe everywhere."
+        )
     if finished["is_censored"].any():
         lines.append("> in rounds to target: the target was not reached within so many rounds.")
     if runs["emulated"].any():

@@ -221,3 +221,14 @@ def test_a_table_that_was_changed_gets_labels_of_its_own(row_makers):
     assert list(label_runs(runs)["cell"]) == ["E=1", "E=5"]
     runs.loc[1, "local_epochs"] = 7
     assert list(label_runs(runs)["cell"]) == ["E=5", "E=7"]
+
+
+@pytest.mark.parametrize(("runtime", "is_known"), [("embedded", True), ("cluster", False), ("mixed", False)])
+def test_the_controllers_alone_does_not_stand_beside_systems_that_are_counted_whole(
+    row_makers: Makers, runtime: str, is_known: bool
+) -> None:
+    rounds = [row_makers["rounds"]("r", 1)]
+    run = row_makers["runs"]("r", rounds, backend="openwhisk", platform="openwhisk", runtime=runtime)
+    (found,) = per_run(frames([run], rounds)).to_dict("records")
+    assert [pd.notna(found[name]) for name in ("cpu_s", "peak_total_rss_bytes")] == [is_known, is_known]
+    assert found["round_cpu_s"] == 4.0  # the probe's, which is in the functions
