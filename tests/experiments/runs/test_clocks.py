@@ -103,7 +103,7 @@ def test_a_controller_with_another_clock_than_its_functions_sees_their_cold_star
     calls = tables["invocations"]
     cold = calls[calls["is_cold"].eq(True)]
     assert len(cold) > 0
-    assert (cold["cold_start_s"] >= cold["init_s"] - 0.011).all()
+    assert (cold["cold_start_s"] >= cold["init_s"] - 0.1).all()
     first, second = tables["rounds"].sort_values("server_round").to_dict("records")
     assert first["cold_start_s"] > 0.8 * cold.loc[cold["server_round"] == 1, "init_s"].min()
     assert second["poll_s"] < 1.0

@@ -41,6 +41,14 @@ def first(
     return doctor
 
 
+def all_of(*doctors: Callable[[Frames], None]) -> Callable[[Frames], None]:
+    def doctor(tables: Frames) -> None:
+        for each in doctors:
+            each(tables)
+
+    return doctor
+
+
 def twice(table: str) -> Callable[[Frames], None]:
     def doctor(tables: Frames) -> None:
         row = tables[table].iloc[[0]]
@@ -96,7 +104,10 @@ DOCTORED: list[tuple[Callable[[Frames], None], str]] = [
     ),
     (first("runs", "teardown_s", lambda _: -0.01), "no duration of a run is negative"),
     (first("invocations", "platform_wait_s", lambda _: -0.01), "no duration of an attempt is negative"),
-    (first("invocations", "cold_start_s", lambda _: 0.0), "a cold start lasts at least its init_s"),
+    (
+        all_of(first("invocations", "init_s", lambda _: 0.5), first("invocations", "cold_start_s", lambda _: 0.39)),
+        "a cold start lasts at least its init_s",
+    ),
     (first("samples", "cpu_s", lambda s: s + 100.0), "the CPU seconds of a role never fall"),
     (first("invocations", "submitted_at", lambda at: at - 0.002), "a successful answer came within its round"),
     (first("invocations", "submitted_at", lambda at: at + 100), "a successful answer came within its round"),
