@@ -10,7 +10,7 @@ from metrics.report.difference_tables import TITLE as TESTED
 from metrics.report.table import Table
 
 _MEANT = re.compile(  # by CommonMark and GitHub: code, emphasis, HTML, entities, links, and signs that begin a block
-    r"[\\`*]|<(?=[a-z/!?])|&(?=#?\w+;)|\[(?=[^\]]*\][\[(:])|(?<!\w)_|_(?!\w)|~(?=~)|^[#>+=-]", re.IGNORECASE
+    r"[\\`*]|<(?=[a-z/!?])|&(?=#?\w+;)|\[(?=[^\]]*\][\[(:])|(?<![0-9a-z])_|_(?![0-9a-z])|~(?=~)|^[#>+=-]", re.IGNORECASE
 )
 
 
@@ -52,7 +52,7 @@ def render(content: Content) -> str:
 def _table(table: Table) -> str:
     """Write a table in GitHub's Markdown; what is indented keeps its indent."""
     alignment = [":--" if place < table.labels else "--:" for place in range(len(table.header))]
-    return "\n".join(_row(cells) for cells in (table.header, alignment, *table.rows))
+    return "\n".join([_row(table.header), f"| {' | '.join(alignment)} |", *map(_row, table.rows)])
 
 
 def _row(cells: Sequence[str]) -> str:
