@@ -30,7 +30,7 @@ def judge(directory: Path, ended: Ended | None) -> RunRow:
         time of its last sample or round, and its CPU time is unknown.
     """
     run = RunFile.read(directory)
-    job, outcome, ended_at = run.job, _outcome(directory, ended), _end(directory, ended)
+    job, outcome, ended_at = run.job, _outcome(directory, ended), _end(run, directory, ended)
     rounds = rounds_of(directory)
     now = [row for row in rounds if row.part == run.part]  # of this part
     accuracies = [row.test_accuracy for row in rounds]
@@ -105,10 +105,9 @@ def _outcome(directory: Path, ended: Ended | None) -> Outcome:
     return Outcome("failed", f"its process ended with code {ended.returncode} and without a report of how it ended")
 
 
-def _end(directory: Path, ended: Ended | None) -> float:
+def _end(run: RunFile, directory: Path, ended: Ended | None) -> float:
     if ended is not None:
         return ended.ended_at
-    run = RunFile.read(directory)
     samples: list[float] = [row["sampled_at"] for row in read_run(directory, "samples").to_pylist()]
     rounds = [row.started_at + row.round_s for row in rounds_of(directory) if row.part == run.part]
     return max((run.started_at, *samples, *rounds))

@@ -74,10 +74,10 @@ def collect_provenance(repository: Path) -> Provenance:
     repository
         The top folder of the working tree whose commit is asked for; where it is not one, there is none.
     """
-    limits = cgroup_limits()
+    limits, is_own = cgroup_limits(), _is_own(repository)
     return Provenance(
-        commit=_git(repository, "rev-parse", "HEAD") if _is_own(repository) else None,
-        dirty=_is_dirty(repository) if _is_own(repository) else None,
+        commit=_git(repository, "rev-parse", "HEAD") if is_own else None,
+        dirty=_is_dirty(repository) if is_own else None,
         python_version=platform.python_version(),
         packages=json.dumps(package_versions(PACKAGES)),
         os=platform.platform(),

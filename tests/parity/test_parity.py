@@ -4,17 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from baselines import flower, inprocess
-from metrics.collect.recorder import Recorder
-from metrics.collect.row_files import read_run
-from serverless import keeper
-from serverless.platforms.google.settings import GoogleSettings
-from serverless.platforms.openfaas.settings import OpenFaasSettings
-from serverless.platforms.openwhisk.settings import OpenWhiskSettings
-from serverless.platforms.protocol import FunctionSpec
-from serverless.storage import DirectorySettings
 from task.job import FederatedJob, PoisonSpec, StrategySpec
-from task.weights import sha256
+from tests.support.backends import learn
 
 NN = FederatedJob(model="nn", clients=100, clients_per_round=3, rounds=2, local_epochs=1, seed=3)
 JOBS = {
@@ -24,29 +15,6 @@ JOBS = {
     "nn with kept states": replace(NN, optimizer_state="keep", clients=4, clients_per_round=3, batch_size=500),
 }
 OTHER_JOBS = [pytest.param(name, marks=pytest.mark.exhaustive) for name in JOBS if name != "nn"]
-PLATFORMS = {"openwhisk": OpenWhiskSettings, "openfaas": OpenFaasSettings, "google": GoogleSettings}
-
-
-def learn(backend, job, data, directory):
-    """Run a backend; return the hash of its weights and what its rounds say."""
-    directory.mkdir()
-    recorder = Recorder(run_id=backend, directory=directory)
-    if backend == "inprocess":
-        weights = inprocess.run(job, inprocess.InprocessSettings(workers=2, data=data), recorder)
-    elif backend == "flower":
-        weights = flower.run(job, flower.FlowerSettings(data=data, workers=2), recorder)
-    else:
-        settings = keeper.ServerlessSettings(
-            platform=PLATFORMS[backend](),
-            store=DirectorySettings(directory / "store"),
-            data=data,
-            client=FunctionSpec("client", memory_mb=1024, timeout_s=300),
-            aggregator=FunctionSpec("aggregator", memory_mb=1024, timeout_s=300),
-        )
-        weights = keeper.run(job, settings, recorder)
-    rounds = read_run(directory, "rounds").to_pylist()
-    columns = ("server_round", "test_accuracy", "test_loss", "weights_sha256", "updates", "num_examples")
-    return sha256(weights), [tuple(row[name] for name in columns) for row in rounds]
 
 
 @pytest.mark.server

@@ -1,24 +1,16 @@
 """Strategies that change local steps, or keep a state from round to round, are the same learning on every backend."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from baselines import flower, inprocess
-from metrics.collect.recorder import Recorder
-from metrics.collect.row_files import read_run
-from serverless import keeper
-from serverless.platforms.google.settings import GoogleSettings
-from serverless.platforms.openfaas.settings import OpenFaasSettings
-from serverless.platforms.openwhisk.settings import OpenWhiskSettings
-from serverless.platforms.protocol import FunctionSpec
-from serverless.storage import DirectorySettings
 from task.job import FederatedJob, StrategySpec
-from task.weights import sha256
+from tests.support import backends
 
 pytestmark = [pytest.mark.server, pytest.mark.training]
 
-MB = 256
+learn = partial(backends.learn, memory_mb=256)
 # Two of three clients a round: one that keeps a control variate is left out, and comes back with it.
 JOB = FederatedJob(
     model="mlp50", optimizer="sgd", batch_size=500, local_epochs=1, clients=3, clients_per_round=2, rounds=3, seed=3
@@ -30,35 +22,6 @@ STRATEGIES = {
     "fedyogi": StrategySpec("fedyogi", eta=0.1, beta_1=0.9, beta_2=0.99, tau=0.001),
     "scaffold": StrategySpec("scaffold", eta=0.8),
 }
-PLATFORMS = {
-    "openwhisk": OpenWhiskSettings(),
-    "fedkeeper": OpenWhiskSettings(pool_memory_mb=3 * MB + 3 * 128),
-    "openfaas": OpenFaasSettings(),
-    "google": GoogleSettings(),
-}
-
-
-def learn(backend, job, data, directory):
-    """Run a backend; return the hash of its weights, and what its rounds say."""
-    directory.mkdir()
-    recorder = Recorder(run_id=backend, directory=directory)
-    if backend == "inprocess":
-        weights = inprocess.run(job, inprocess.InprocessSettings(workers=2, data=data), recorder)
-    elif backend == "flower":
-        weights = flower.run(job, flower.FlowerSettings(data=data, workers=2), recorder)
-    else:
-        settings = keeper.ServerlessSettings(
-            platform=PLATFORMS[backend],
-            store=DirectorySettings(directory / "store"),
-            data=data,
-            client=FunctionSpec("client", memory_mb=MB, timeout_s=120),
-            aggregator=FunctionSpec("aggregator", memory_mb=MB, timeout_s=120),
-            invoker=FunctionSpec("invoker", memory_mb=128, timeout_s=120) if backend == "fedkeeper" else None,
-        )
-        weights = keeper.run(job, settings, recorder)
-    rounds = read_run(directory, "rounds").to_pylist()
-    columns = ("server_round", "test_accuracy", "test_loss", "weights_sha256", "updates", "num_examples")
-    return sha256(weights), [tuple(row[name] for name in columns) for row in rounds]
 
 
 def cheap(name):

@@ -9,25 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from task.aggregation import Aggregation
-from task.job import FederatedJob, StrategySpec
-from task.models import initial_weights
+from task.job import StrategySpec
 from task.strategies import strategy_of
 from task.weights import sha256
-
-ADAPTIVE = {"eta": 0.1, "beta_1": 0.9, "beta_2": 0.99, "tau": 1e-3}
-JOB = FederatedJob(model="mlp50")
-JOBS = {
-    "fedavgm": replace(JOB, strategy=StrategySpec("fedavgm", eta=0.7, momentum=0.9)),
-    "fedadam": replace(JOB, strategy=StrategySpec("fedadam", **ADAPTIVE)),
-    "fedyogi": replace(JOB, strategy=StrategySpec("fedyogi", **ADAPTIVE)),
-}
-START = initial_weights("mlp50", 0)
-
-
-def near(weights, seed, scale=0.05):
-    """Weights like those that a client makes of these."""
-    rng = np.random.default_rng(seed)
-    return {name: (array + rng.normal(0, scale, array.shape)).astype(np.float32) for name, array in weights.items()}
+from tests.support.server_optimizers import JOB, JOBS, START, near
 
 
 def step(job, start, state, updates):

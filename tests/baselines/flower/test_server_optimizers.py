@@ -1,7 +1,5 @@
 """Server optimizers: rounds are those that Flower's own strategies of the same names make of the same updates."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from flwr.app import Message, MessageType, MetricRecord, RecordDict
@@ -9,29 +7,14 @@ from flwr.serverapp.strategy import FedAdam, FedAvgM, FedYogi
 
 from baselines.flower.messages import to_record
 from task.aggregation import Aggregation
-from task.job import FederatedJob, StrategySpec
-from task.models import initial_weights
 from task.states import server_state_like
+from tests.support.server_optimizers import ADAPTIVE, JOBS, START, near
 
-ADAPTIVE = {"eta": 0.1, "beta_1": 0.9, "beta_2": 0.99, "tau": 1e-3}
-JOB = FederatedJob(model="mlp50")
-JOBS = {
-    "fedavgm": replace(JOB, strategy=StrategySpec("fedavgm", eta=0.7, momentum=0.9)),
-    "fedadam": replace(JOB, strategy=StrategySpec("fedadam", **ADAPTIVE)),
-    "fedyogi": replace(JOB, strategy=StrategySpec("fedyogi", **ADAPTIVE)),
-}
 FLOWERS = {
     "fedavgm": lambda: FedAvgM(server_learning_rate=0.7, server_momentum=0.9),
     "fedadam": lambda: FedAdam(**ADAPTIVE),
     "fedyogi": lambda: FedYogi(**ADAPTIVE),
 }
-START = initial_weights("mlp50", 0)
-
-
-def near(weights, seed):
-    """Weights like those that a client makes of these."""
-    rng = np.random.default_rng(seed)
-    return {name: (array + rng.normal(0, 0.05, array.shape)).astype(np.float32) for name, array in weights.items()}
 
 
 def wide(weights):
