@@ -67,6 +67,7 @@ def test_two_at_once_have_a_container_each_and_a_third_is_throttled(tools):
     for thread in threads:
         thread.start()
     assert eventually(lambda: len(tools.processes()) >= 4)  # two programs to each container
+    time.sleep(3)  # both are started; a moment later both have their request
     third = tools.invoke(spec)
     for thread in threads:
         thread.join()
